@@ -1,0 +1,95 @@
+"""A tree of classifiers: one decision at each node of a taxonomy."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.architectures import rows
+from pipeline.taxonomy import Node
+
+
+class Hierarchical(ClassifierMixin, BaseEstimator):
+    """A local classifier per parent node (Silla & Freitas 2011), with probabilities.
+
+    Each inner node of the tree learns, from the clips of the classes below it, which branch they take. A
+    class's probability is the product of its branches' along the way down, so they sum to 1 over the
+    classes, and a clip's do not depend on the clips beside it.
+
+    Parameters
+    ----------
+    tree : mapping
+        The taxonomy's tree, in the notation of conf/taxonomy.
+    estimator : estimator
+        What learns at each node.
+    nodes : mapping of str to estimator, optional
+        What learns at the named nodes instead.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str
+    estimators_ : dict of str to fitted estimator
+        By node, from the root down.
+    views : tuple of str
+        The views that its estimators read.
+    """
+
+    def __init__(
+        self, tree: Mapping[str, Any], estimator: Any, nodes: Mapping[str, Any] | None = None
+    ) -> None:
+        self.tree = tree
+        self.estimator = estimator
+        self.nodes = nodes
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that its estimators read."""
+        chosen = [self.estimator, *(self.nodes or {}).values()]
+        return tuple(sorted({view for estimator in chosen for view in estimator.views}))
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Learn every decision of the tree.
+
+        Parameters
+        ----------
+        X : mapping of views, or array of shape (n_clips, n_numbers)
+        y : array of str, shape (n_clips,)
+
+        Raises
+        ------
+        ValueError
+            Where `nodes` names a node that the tree lacks, or the clips' classes are not the tree's.
+        """
+        root, labels, nodes = Node.read(self.tree), np.asarray(y), dict(self.nodes or {})
+        if unknown := set(nodes) - {node.name for node in root.decisions}:
+            known = [node.name for node in root.decisions]
+            raise ValueError(f"no decision of the tree is called {sorted(unknown)}: it has {known}")
+        if set(labels) != set(root.classes):
+            raise ValueError(f"the clips are of {sorted(set(labels))}, the tree of {list(root.classes)}")
+        self.estimators_ = {}
+        for node in root.decisions:
+            below = np.flatnonzero(np.isin(labels, node.classes))
+            branch = {label: child.name for child in node.children for label in child.classes}
+            targets = np.array([branch[label] for label in labels[below]])
+            estimator = clone(nodes.get(node.name, self.estimator))
+            self.estimators_[node.name] = estimator.fit(rows(X, below), targets)
+        self.classes_ = np.array(root.classes)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n_clips, n_classes), rows summing to 1."""
+        check_is_fitted(self)
+        chances: dict[str, Any] = {"emotion": 1.0}
+        for node in Node.read(self.tree).decisions:
+            estimator = self.estimators_[node.name]
+            branches = estimator.predict_proba(X)
+            for branch, p in zip(estimator.classes_, branches.T, strict=True):
+                chances[branch] = chances[node.name] * p
+        return np.column_stack([chances[label] for label in self.classes_])
+
+    def predict(self, X: Any) -> NDArray[np.str_]:
+        """Return the most probable class of each clip."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])

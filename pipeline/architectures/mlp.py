@@ -1,0 +1,109 @@
+"""A multilayer perceptron over the statistics of a clip."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.architectures import select
+
+
+class MLP(ClassifierMixin, BaseEstimator):
+    """One hidden layer, trained by Adam, as in the original project.
+
+    Parameters
+    ----------
+    view : str
+        The view that it reads: an array of shape (n_clips, n_numbers).
+    scale : bool
+        Whether to bring each number to zero mean and unit variance of the training clips first. The
+        original did not.
+    units : int
+        Width of the hidden layer.
+    alpha : float
+        L2 penalty.
+    batch_size : int
+        Clips per step; fewer where there are fewer.
+    learning_rate : str
+        Kept from the original; scikit-learn lets it matter for plain gradient descent only.
+    max_iter : int
+        Epochs at most.
+    random_state : int or None
+        Seed of weights and order.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str
+    history_ : dict of str to list of float
+        ``loss`` after each epoch.
+    views : tuple of str
+        The views that it reads.
+    """
+
+    def __init__(
+        self,
+        view: str = "statistics",
+        scale: bool = True,
+        units: int = 300,
+        alpha: float = 0.01,
+        batch_size: int = 256,
+        learning_rate: str = "adaptive",
+        max_iter: int = 500,
+        random_state: int | None = None,
+    ) -> None:
+        self.view = view
+        self.scale = scale
+        self.units = units
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that it reads."""
+        return (self.view,)
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Learn from clips.
+
+        Parameters
+        ----------
+        X : mapping of views, or array of shape (n_clips, n_numbers)
+        y : array of str, shape (n_clips,)
+
+        Raises
+        ------
+        ValueError
+            Where a parameter or the arrays do not fit.
+        """
+        table = select(X, self.view)
+        network = MLPClassifier(
+            hidden_layer_sizes=(self.units,),
+            alpha=self.alpha,
+            batch_size=min(self.batch_size, len(table)),
+            learning_rate=self.learning_rate,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
+        self.model_ = make_pipeline(StandardScaler(), network) if self.scale else make_pipeline(network)
+        self.model_.fit(table, np.asarray(y))
+        self.classes_ = self.model_.classes_
+        self.history_ = {"loss": [float(loss) for loss in network.loss_curve_]}
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n_clips, n_classes), rows summing to 1."""
+        check_is_fitted(self)
+        chances = self.model_.predict_proba(select(X, self.view)).astype(np.float64)
+        return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> NDArray[np.str_]:
+        """Return the most probable class of each clip."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])

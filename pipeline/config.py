@@ -1,0 +1,78 @@
+"""The shape of a composed configuration: unknown keys and wrong kinds are refused, not ignored.
+
+What the values mean is said in conf/, next to them.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CorpusName = Literal["ravdess", "savee", "tess", "cremad"]
+Instance = dict[str, Any]  # an object to be: its `_target_` and arguments
+
+
+class Group(BaseModel):
+    """A group of settings that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Corpora(Group):
+    """Which recordings: conf/corpora."""
+
+    name: Literal["sample", "full"]
+    folder: Path
+    download: bool
+    require: list[CorpusName]
+    address: dict[CorpusName, str]
+
+
+class Taxonomy(Group):
+    """Which classes, and the tree over them: conf/taxonomy."""
+
+    name: Literal["four", "six"]
+    tree: dict[str, Any]
+
+
+class Protocol(Group):
+    """How clips are divided into training, validation and test: conf/protocol."""
+
+    name: Literal["speakers", "folds", "clips"]
+    shares_speakers: bool
+    folds: int = Field(default=1, ge=1)
+    validation: float = Field(default=0.0, ge=0, lt=1)
+    test: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Augmentation(Group):
+    """What is done to training clips: conf/augmentation."""
+
+    name: str
+    copies: int = Field(ge=0, le=20)
+    transforms: list[Instance]
+
+
+class Features(Group):
+    """Which views of a clip are computed: conf/features."""
+
+    name: str
+    views: dict[str, Instance]
+
+
+class Config(Group):
+    """Everything a stage may ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    corpora: Corpora
+    taxonomy: Taxonomy
+    protocol: Protocol
+    augmentation: Augmentation
+    features: Features
+    architecture: Instance
+    corpus: CorpusName | None
+    seed: int = Field(ge=0)
+    jobs: int
+    build: Path
+    experiment: str

@@ -1,0 +1,140 @@
+"""The whole answer in one object: sound in, probabilities out. What is registered, promoted and served."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import skops.io
+from numpy.typing import NDArray
+
+from pipeline.acoustics import View
+from pipeline.audio import Samples
+from pipeline.taxonomy import Node
+
+DEMONSTRATION = "A demonstration model of synthetic voices: its answers mean nothing for real ones."
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step down the tree: the branch taken and the probability of having come this far."""
+
+    node: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a detector says of one sound.
+
+    Attributes
+    ----------
+    emotion : str
+        The most probable class.
+    probabilities : dict of str to float
+        One per class; they sum to 1.
+    path : tuple of Step
+        From the first branch of the tree to the emotion; the last probability is the emotion's own.
+    """
+
+    emotion: str
+    probabilities: dict[str, float]
+    path: tuple[Step, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON-ready values."""
+        steps = [{"node": step.node, "probability": step.probability} for step in self.path]
+        return {"emotion": self.emotion, "probabilities": self.probabilities, "path": steps}
+
+
+class Detector:
+    """A fitted architecture with everything it needs to answer about a sound.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        With ``classes_``, ``predict_proba`` and ``views`` (the names of the views that it reads).
+    views : mapping of str to View
+        How each view is computed.
+    tree : mapping
+        The taxonomy's tree, in the notation of conf/taxonomy.
+    trained_on : str
+        ``"sample"`` (synthetic voices) or ``"full"`` (real recordings).
+    """
+
+    def __init__(
+        self, estimator: Any, views: Mapping[str, View], tree: Mapping[str, Any], trained_on: str
+    ) -> None:
+        self.estimator = estimator
+        self.views = {name: views[name] for name in sorted(estimator.views)}
+        self.tree = tree
+        self.trained_on = trained_on
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The emotions, in the order of the probabilities."""
+        return tuple(str(c) for c in self.estimator.classes_)
+
+    def probabilities(self, sounds: Sequence[Samples]) -> NDArray[np.float64]:
+        """Return class probabilities, shape (len(sounds), len(classes)), of mono 16 kHz sounds."""
+        table = {name: view.stack([view(sound) for sound in sounds]) for name, view in self.views.items()}
+        return np.asarray(self.estimator.predict_proba(table), dtype=np.float64)
+
+    def detect(self, sound: Samples) -> Answer:
+        """Answer about one mono 16 kHz sound, shape (n,), within [-1, 1]."""
+        row = self.probabilities([sound])[0]
+        chances = {name: float(p) for name, p in zip(self.classes, row, strict=True)}
+        emotion = max(chances, key=chances.__getitem__)
+        steps = Node.read(self.tree).path(emotion)
+        path = tuple(Step(node.name, sum(chances[c] for c in node.classes)) for node in steps)
+        return Answer(emotion, chances, path)
+
+    def save(self, folder: Path) -> None:
+        """Write the detector as ``detector.skops``: data only, no code."""
+        folder.mkdir(parents=True, exist_ok=True)
+        skops.io.dump(self, folder / "detector.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a saved detector; types outside a closed list are refused.
+
+        Raises
+        ------
+        skops.io.exceptions.UntrustedTypesFoundException
+            Where the file asks for anything but this project's own classes and scikit-learn's.
+        """
+        loaded = skops.io.load(folder / "detector.skops", trusted=TRUSTED)
+        assert isinstance(loaded, cls)
+        return loaded
+
+
+TRUSTED = [
+    "pipeline.detector.Detector",
+    "pipeline.acoustics.statistics.Statistics",
+    "pipeline.acoustics.logmel.LogMel",
+    "pipeline.architectures.mlp.MLP",
+    "pipeline.architectures.hierarchical.Hierarchical",
+]
+
+
+class Served:
+    """The detector as MLflow's pyfunc flavour sees it."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+
+    def predict(self, sounds: NDArray[np.float32], params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return a row of class probabilities for each row of `sounds`, shape (n, samples), 16 kHz."""
+        return pd.DataFrame(self.detector.probabilities(list(np.asarray(sounds, dtype=np.float32))),
+                            columns=list(self.detector.classes))
+
+    def get_raw_model(self) -> Detector:
+        """Return the detector itself."""
+        return self.detector
+
+
+def _load_pyfunc(path: str) -> Served:
+    """Open a registered detector: the name that MLflow looks for in a loader module."""
+    return Served(Detector.load(Path(path)))

@@ -1,0 +1,67 @@
+import re
+from collections import Counter
+from pathlib import PurePosixPath
+
+import pooch
+import pytest
+
+from pipeline.corpora import Files, Utterance, cremad
+
+
+def test_a_name_says_everything():
+    assert cremad.read(PurePosixPath("AudioWAV/1002_IEO_FEA_MD.wav")) == Utterance(
+        id="cremad-1002_IEO_FEA_MD",
+        speaker="cremad-1002",
+        sex="female",
+        original_label="fear",
+        label="fear",
+        intensity="medium",
+        sentence="IEO",
+        take=None,
+    )
+
+
+def test_every_emotion_but_neutral_has_1271_clips(names):
+    read = [cremad.read(path) for path in names["cremad"]]
+    labels = Counter(utterance.label for utterance in read)
+    assert labels.pop("neutral") == 1087
+    assert labels == dict.fromkeys(("anger", "disgust", "fear", "happy", "sad"), 1271)
+    assert Counter(u.intensity for u in read) == {"low": 455, "medium": 455, "high": 455, None: 6077}
+
+
+def test_91_actors_43_of_them_women(names):
+    sexes = {u.speaker: u.sex for u in map(cremad.read, names["cremad"])}
+    assert Counter(sexes.values()) == {"female": 43, "male": 48}
+    assert len(cremad.WOMEN) == 43
+    assert cremad.WOMEN < cremad.ACTORS
+
+
+def test_the_one_shortened_level_is_the_unspecified_one():
+    utterance = cremad.read(PurePosixPath("1040_ITH_SAD_X.wav"))
+    assert utterance == cremad.read(PurePosixPath("1040_ITH_SAD_XX.wav"))
+    assert utterance.intensity is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1000_DFA_ANG_XX",
+        "1092_DFA_ANG_XX",
+        "1001_ABC_ANG_XX",
+        "1001_DFA_SUR_XX",
+        "1001_DFA_ANG_UP",
+        "1001_DFA_ANG",
+    ],
+)
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match=f"cremad: .*{name}"):
+        cremad.read(PurePosixPath("AudioWAV", name + ".wav"))
+
+
+def test_the_integrity_list_is_one_that_pooch_takes(tmp_path):
+    assert isinstance(cremad.CORPUS.source, Files)
+    registry = cremad.CORPUS.source.registry()
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", known_hash) for known_hash in registry.values())
+    assert len(set(registry.values())) > 7400
+    fetcher = pooch.create(tmp_path, cremad.CORPUS.source.url, registry=registry)
+    assert fetcher.get_url("1091_WSI_SAD_XX.wav").endswith("/AudioWAV/1091_WSI_SAD_XX.wav")
