@@ -1,0 +1,215 @@
+"""Put the trained architectures side by side: tables, figures, and who is better than whom.
+
+Reads ``build/train/<architecture>/{run.json, metrics.json, predictions.parquet}``, writes ``build/compare``.
+Only runs of the present choices are compared: same taxonomy, protocol, corpora and split.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline import evaluation, figures
+from pipeline.config import Config
+from pipeline.stage import PipelineError, output, stage
+from pipeline.taxonomy import Node
+
+log = logging.getLogger("pipeline")
+SCORES = ("uar", "accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the train stage left of one architecture.
+
+    Attributes
+    ----------
+    about : dict
+        ``run.json``: what was trained on what.
+    report : dict
+        ``metrics.json``, see `pipeline.evaluation.report`.
+    predictions : DataFrame
+        See `pipeline.evaluation`.
+    """
+
+    about: dict[str, Any]
+    report: dict[str, Any]
+    predictions: pd.DataFrame
+
+
+def main(cfg: Config) -> None:
+    """Compare the architectures that were trained under the present choices."""
+    runs = read(cfg)
+    reports = {name: run.report for name, run in runs.items()}
+    table = pd.DataFrame(row for name, run in runs.items() for row in rows(name, run))
+    about = f"{cfg.taxonomy.name} classes, protocol {cfg.protocol.name}, corpora {cfg.corpora.name}"
+    note = figures.caveat(cfg.corpora.name, cfg.protocol.shares_speakers)
+    found = differences(runs, cfg.seed, note)
+    chance = 1 / len(Node.read(cfg.taxonomy.tree).classes)
+    with output(cfg.build / "compare") as folder:
+        table.to_csv(folder / "comparison.csv", index=False)
+        (folder / "comparison.md").write_text(page(table, found, about, note), encoding="utf-8")
+        small = {name: summary(report) for name, report in reports.items()}
+        (folder / "metrics.json").write_text(json.dumps(small, indent=2) + "\n")
+        (folder / "differences.json").write_text(json.dumps(found, indent=2) + "\n")
+        (folder / "figures").mkdir()
+        drawn = {
+            "comparison": figures.architectures(reports, chance, f"Architectures compared: {about}", note),
+            "corpora": figures.groups(reports, "corpus", chance, f"Test UAR by corpus: {about}", note),
+        }
+        for name, figure in drawn.items():
+            figures.save(figure, folder / "figures" / f"{name}.png")
+    for entry in found:
+        log.info(entry["sentence"])
+
+
+def read(cfg: Config) -> dict[str, Run]:
+    """Read the runs that the present choices speak of, by architecture; name those left out.
+
+    Raises
+    ------
+    PipelineError
+        Where there is no split, no such run, or a file that cannot be read.
+    """
+    split = cfg.build / "split" / "summary.json"
+    if not split.exists():
+        raise PipelineError(f"there is no {split}: run the split stage (python -m pipeline.split) first")
+    wanted = {
+        "taxonomy": cfg.taxonomy.name,
+        "protocol": cfg.protocol.name,
+        "trained_on": cfg.corpora.name,
+        "splits": _load(split)["digest"],
+    }
+    runs = {}
+    for path in sorted((cfg.build / "train").glob("[!.]*/run.json")):
+        about = _load(path)
+        if other := [key for key, value in wanted.items() if about.get(key) != value]:
+            told = ", ".join(f"{key} {about.get(key)} (now {wanted[key]})" for key in other)
+            log.warning("%s is left out: it was trained under other choices: %s", path.parent.name, told)
+            continue
+        report = _load(path.with_name("metrics.json"))
+        runs[path.parent.name] = Run(about, report, _predictions(path.with_name("predictions.parquet")))
+    if not runs:
+        raise PipelineError(
+            f"{cfg.build / 'train'} holds no run of {', '.join(f'{k} {v}' for k, v in wanted.items())}: "
+            "train an architecture under these choices first (python -m pipeline.train architecture=mlp)"
+        )
+    return runs
+
+
+def rows(architecture: str, run: Run) -> Iterator[dict[str, Any]]:
+    """Yield the comparison's rows of one run: validation, test, and the test's corpora and sexes."""
+    head = {"architecture": architecture, "kind": run.about["kind"], "view": run.about["view"]}
+    for part in ("validation", "test"):
+        whole = {key: value for key, value in run.report[part].items() if not isinstance(value, dict)}
+        yield {**head, "part": part, "group": "all", "name": "all", **whole}
+    for group in ("corpus", "sex"):
+        for name, scored in run.report["test"][group].items():
+            yield {**head, "part": "test", "group": group, "name": name, **scored}
+
+
+def summary(report: dict[str, Any]) -> dict[str, float | None]:
+    """Return the few numbers that ``dvc metrics show`` prints."""
+    test = ("uar", "uar_low", "uar_high", "accuracy", "macro_f1")
+    return {"validation_uar": report["validation"]["uar"]} | {f"test_{k}": report["test"][k] for k in test}
+
+
+def differences(runs: dict[str, Run], seed: int, note: str = "") -> list[dict[str, Any]]:
+    """Compare every hierarchical run with every flat one that reads the same view.
+
+    Returns
+    -------
+    list of dict
+        ``hierarchical, flat, view``, the result of `pipeline.evaluation.difference`, and a ``sentence``
+        that carries the `note`.
+
+    Raises
+    ------
+    PipelineError
+        Where two runs of one split have no test clip in common.
+    """
+    found = []
+    for name, run in runs.items():
+        for flat, other in runs.items():
+            kinds = (run.about["kind"], other.about["kind"])
+            if kinds != ("hierarchical", "flat") or run.about["view"] != other.about["view"]:
+                continue
+            try:
+                result = evaluation.difference(run.predictions, other.predictions, seed)
+            except ValueError as error:
+                raise PipelineError(f"{name} against {flat}: {error}; train both again") from None
+            pair = {"hierarchical": name, "flat": flat, "view": run.about["view"]}
+            told = sentence(name, flat, result) + (f" Note: {note}." if note else "")
+            found.append({**pair, **result, "sentence": told})
+    return found
+
+
+def sentence(a: str, b: str, result: dict[str, Any]) -> str:
+    """Say which of two architectures is better, or that it cannot be told."""
+    numbers = (
+        f"UAR {result['uar_a']:.3f} against {result['uar_b']:.3f} on {result['clips']} clips of "
+        f"{result['speakers']} speakers"
+    )
+    if result["low"] is None:
+        return f"Whether {a} is better than {b} cannot be told from one speaker: {numbers}."
+    numbers += (
+        f", difference {result['difference']:+.3f} (95 % {result['low']:+.3f} to {result['high']:+.3f})"
+    )
+    if result["low"] > 0:
+        return f"{a} is better than {b}: {numbers}."
+    if result["high"] < 0:
+        return f"{a} is worse than {b}: {numbers}."
+    return f"Whether {a} is better than {b} cannot be told: {numbers}."
+
+
+def page(table: pd.DataFrame, found: list[dict[str, Any]], about: str, note: str) -> str:
+    """Return the comparison as Markdown for people; parameters as `main` makes them."""
+    shown = table[["architecture", "kind", "view", "part", "name"]].fillna("–").copy()
+    for score in SCORES:
+        shown[score] = [
+            f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ({low:.3f}–{high:.3f})"
+            for value, low, high in zip(
+                table[score], table[f"{score}_low"], table[f"{score}_high"], strict=True
+            )
+        ]
+    shown["ece"] = table["ece"].map("{:.3f}".format)
+    shown[["clips", "speakers"]] = table[["clips", "speakers"]]
+    told = [entry["sentence"] for entry in found] or [
+        "No hierarchical and flat architecture read the same view."
+    ]
+    return "\n".join(
+        [
+            f"# Architectures compared: {about}\n",
+            *([f"**Note: {note}.**\n"] if note else []),
+            "UAR: unweighted average recall. In brackets: 95 % bootstrap interval over speakers; none where "
+            "there is one speaker only, and too narrow where there are but a few (TESS has two).\n",
+            shown.to_markdown(index=False, disable_numparse=True) + "\n",
+            "## Hierarchical against flat\n",
+            *(f"- {line}" for line in told),
+            "",
+        ]
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({error}): run the stage that writes it again") from None
+    return loaded
+
+
+def _predictions(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read ({error}): train again") from None
+
+
+app = stage(main)
+if __name__ == "__main__":
+    app()
