@@ -112,7 +112,9 @@ def _read(path: Path) -> bytes:
 
 
 def _too_large() -> AudioError:
-    return AudioError("large", f"the file is larger than {MAX_BYTES // 2**20} MiB", "send a shorter recording")
+    return AudioError(
+        "large", f"the file is larger than {MAX_BYTES // 2**20} MiB", "send a shorter recording"
+    )
 
 
 def _refuse_what_is_no_sound(data: bytes) -> None:
@@ -122,7 +124,9 @@ def _refuse_what_is_no_sound(data: bytes) -> None:
         raise _too_large()
     if data.startswith(b"version https://git-lfs"):
         raise AudioError(
-            "pointer", "this is a git-lfs pointer, not the sound it stands for", "fetch the file with git lfs pull"
+            "pointer",
+            "this is a git-lfs pointer, not the sound it stands for",
+            "fetch the file with git lfs pull",
         )
 
 

@@ -41,8 +41,9 @@ class Protocol(Group):
     name: Literal["speakers", "folds", "clips"]
     shares_speakers: bool
     folds: int = Field(default=1, ge=1)
-    validation: float = Field(default=0.0, ge=0, lt=1)
-    test: float = Field(default=0.0, ge=0, lt=1)
+    validation: float = Field(gt=0, lt=0.5)
+    test: float = Field(default=0.2, gt=0, lt=0.5)
+    training_only: list[CorpusName] = []
 
 
 class Augmentation(Group):

@@ -127,8 +127,10 @@ class Served:
 
     def predict(self, sounds: NDArray[np.float32], params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return a row of class probabilities for each row of `sounds`, shape (n, samples), 16 kHz."""
-        return pd.DataFrame(self.detector.probabilities(list(np.asarray(sounds, dtype=np.float32))),
-                            columns=list(self.detector.classes))
+        return pd.DataFrame(
+            self.detector.probabilities(list(np.asarray(sounds, dtype=np.float32))),
+            columns=list(self.detector.classes),
+        )
 
     def get_raw_model(self) -> Detector:
         """Return the detector itself."""

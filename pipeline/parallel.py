@@ -10,9 +10,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each(
-    work: Callable[[Item], Result], items: Sequence[Item], jobs: int, what: str
-) -> Iterator[Result]:
+def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, what: str) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in the items' order.
 
     Parameters

@@ -79,7 +79,9 @@ def validated(cfg: DictConfig) -> Config:
         return Config.model_validate(OmegaConf.to_container(cfg, resolve=True))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PipelineError(f"the configuration does not fit ({faults}): see conf/ for what each key means") from None
+        raise PipelineError(
+            f"the configuration does not fit ({faults}): see conf/ for what each key means"
+        ) from None
 
 
 @contextmanager

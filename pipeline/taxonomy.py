@@ -40,7 +40,9 @@ class Node:
         node = cls(name, children)
         names = [n.name for n in node.walk()]
         if len(children) < 2:
-            raise ValueError(f"taxonomy: the node {name!r} needs at least two branches, it has {len(children)}")
+            raise ValueError(
+                f"taxonomy: the node {name!r} needs at least two branches, it has {len(children)}"
+            )
         if len(set(names)) < len(names):
             raise ValueError(f"taxonomy: a name stands twice under {name!r}: {sorted(names)}")
         return node

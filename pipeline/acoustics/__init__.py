@@ -10,16 +10,12 @@ from pipeline.audio import Samples
 
 
 class View(Protocol):
-    """A representation of a clip, computed from the clip alone.
-
-    Attributes
-    ----------
-    names : tuple of str
-        What stands along the last axis.
-    """
+    """A representation of a clip, computed from the clip alone."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """What stands along the last axis."""
+        ...
 
     def __call__(self, sound: Samples) -> NDArray[np.float32]:
         """Return the view of one mono 16 kHz sound, shape (…, len(names))."""

@@ -47,7 +47,8 @@ class LogMel:
         power = librosa.feature.melspectrogram(
             y=sound, sr=self.rate, n_fft=self.window, hop_length=self.hop, n_mels=self.n_mels
         )
-        return librosa.power_to_db(power, ref=np.max, top_db=self.range_db).T.astype(np.float32)
+        decibels = librosa.power_to_db(power, ref=np.max, top_db=self.range_db)
+        return np.asarray(decibels.T, dtype=np.float32)
 
     def stack(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return the clips as they are: each has its own number of frames."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import librosa
+import librosa.decompose
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +41,9 @@ class Statistics:
     def names(self) -> tuple[str, ...]:
         """The numbers' names, e.g. ``"mfcc_00"``."""
         sizes = {"mfcc": self.n_mfcc, "chroma": 12, "mel": self.n_mels, "contrast": 7, "tonnetz": 6}
-        return tuple(f"{name}_{i:0{len(str(size - 1))}d}" for name, size in sizes.items() for i in range(size))
+        return tuple(
+            f"{name}_{i:0{len(str(size - 1))}d}" for name, size in sizes.items() for i in range(size)
+        )
 
     def __call__(self, sound: Samples) -> NDArray[np.float32]:
         """Return the numbers of one sound, shape (len(names),)."""

@@ -21,11 +21,13 @@ def select(X: Views | NDArray[Any], view: str) -> Any:
     if not isinstance(X, Mapping):
         return X
     if view not in X:
-        raise ValueError(f"the view {view!r} is not among {sorted(X)}: name one of them, or add it to conf/features")
+        raise ValueError(
+            f"the view {view!r} is not among {sorted(X)}: name one of them, or add it to conf/features"
+        )
     return X[view]
 
 
-def rows(X: Views | NDArray[Any], indices: NDArray[np.intp]) -> Any:
+def rows(X: Any, indices: NDArray[np.intp]) -> Any:
     """Return the clips at `indices`, in the same form."""
     if isinstance(X, Mapping):
         return {name: rows(view, indices) for name, view in X.items()}

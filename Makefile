@@ -1,0 +1,43 @@
+# make repro | test | serve | bench | lock. Needs Python 3.11 or 3.12, git and make.
+# The first Python that fits: its name alone does not tell (version managers leave names that do not run).
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_DO_NOT_TRACK := True
+export DVC_NO_ANALYTICS := true
+# Compiled modules are kept even where the machine says otherwise: imports take seconds without them.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: repro test serve bench lock clean
+.DELETE_ON_ERROR:
+
+repro: $(VENV)/ready          ## the whole pipeline: from archives to a served champion
+	dvc repro --pull
+
+test: $(VENV)/ready           ## everything that CI runs
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+serve: $(VENV)/ready          ## the champion on http://localhost:3000
+	bentoml serve serving.service:EmotionDetector
+
+bench: $(VENV)/ready          ## seconds per stage and per 1,000 clips
+	python -m benchmarks.stages
+
+lock:                         ## after editing the dependencies in pyproject.toml; needs uv
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --output-file requirements.lock
+
+$(VENV)/ready: requirements.lock
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed and none is on the PATH; make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --compile \
+		--requirement requirements.lock
+	touch $@
+
+clean:                        ## remove what the stages made; MLflow's database and data/ stay
+	rm -rf build

@@ -1,0 +1,178 @@
+"""Merge: the corpora's files become one utterance table and mono 16 kHz clips."""
+
+import hashlib
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+import soundfile as sf
+
+from pipeline import table
+from pipeline.audio import RATE, AudioError, Sound, decode
+from pipeline.config import Config
+from pipeline.corpora import CORPORA, Utterance
+from pipeline.parallel import each
+from pipeline.stage import PipelineError, output, stage
+
+log = logging.getLogger("merge")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip to be: what its name says, and the files that claim to be it (mirrors hold some twice)."""
+
+    corpus: str
+    utterance: Utterance
+    files: tuple[PurePosixPath, ...]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Turns one clip into a row of the table; what cannot be used goes to quarantine."""
+
+    downloads: Path
+    target: Path
+
+    def __call__(self, clip: Clip) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
+        """Return the clip's row, or None, and the files that were left out."""
+        row, left_out = None, []
+        for file in clip.files:
+            if row is not None:
+                detail = f"a second copy of {clip.utterance.id}"
+                left_out.append(quarantined(clip.corpus, file, "duplicate", detail))
+                continue
+            try:
+                row = self.row(clip, decode(self.downloads / clip.corpus / file))
+            except AudioError as error:
+                left_out.append(quarantined(clip.corpus, file, error.code, error.message))
+        return row, left_out
+
+    def row(self, clip: Clip, sound: Sound) -> dict[str, Any]:
+        """Write the clip and return its row."""
+        path = Path("clips", clip.corpus, f"{clip.utterance.id}.flac")
+        (self.target / path).parent.mkdir(parents=True, exist_ok=True)
+        # 24 bits keep float32's precision; 16 would make training hear other samples than the service.
+        sf.write(self.target / path, sound.samples, RATE, subtype="PCM_24")
+        return asdict(clip.utterance) | {
+            "corpus": clip.corpus,
+            "native_rate": sound.native_rate,
+            "channels": sound.channels,
+            "duration": sound.duration,
+            "sha256": hashlib.sha256(sound.native.tobytes()).hexdigest(),
+            "path": path.as_posix(),
+        }
+
+
+def quarantined(corpus: str, path: PurePosixPath, reason: str, detail: str) -> dict[str, str]:
+    """Return a row of the quarantine table."""
+    return {"corpus": corpus, "path": str(path), "reason": reason, "detail": detail}
+
+
+def sort(corpus: str, folder: Path) -> tuple[list[Clip], Counter[str], list[dict[str, str]]]:
+    """Read the names of a corpus's files.
+
+    Returns
+    -------
+    clips : list of Clip
+        Those of the six classes, by id.
+    dropped : Counter
+        Clips of the classes that the six leave out, by the corpus's own word.
+    left_out : list of dict
+        Files whose names break the corpus's rule.
+    """
+    named: dict[str, Utterance] = {}
+    files: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
+    left_out = []
+    # Shallow paths first: a nested second copy is the one that counts as the duplicate.
+    for path in sorted(folder.rglob("*"), key=lambda p: (len(p.parts), p)):
+        relative = PurePosixPath(path.relative_to(folder).as_posix())
+        try:
+            utterance = CORPORA[corpus].read(relative) if path.is_file() else None
+        except ValueError as error:
+            left_out.append(quarantined(corpus, relative, "name", str(error)))
+            continue
+        if utterance:
+            named[utterance.id] = utterance
+            files[utterance.id].append(relative)
+    dropped = Counter(u.original_label for u in named.values() if u.label is None)
+    clips = [Clip(corpus, u, tuple(files[i])) for i, u in sorted(named.items()) if u.label]
+    return clips, dropped, left_out
+
+
+def without_twins(utterances: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Yield the quarantine rows of clips that hold the very samples of an earlier one."""
+    first = utterances.drop_duplicates("sha256").set_index("sha256")["id"]
+    for twin in utterances[utterances.duplicated("sha256")].itertuples():
+        detail = f"the same samples as {first[twin.sha256]}"
+        yield quarantined(twin.corpus, PurePosixPath(twin.path), "duplicate", detail)
+
+
+def main(cfg: Config) -> None:
+    """Read build/download, write build/merge."""
+    downloads = cfg.build / "download"
+    present = {name: present_at(downloads / name) for name in CORPORA}
+    missing = sorted(name for name, there in present.items() if not there)
+    if missing:
+        log.warning("going on without %s: see %s", ", ".join(missing), downloads / missing[0] / "source.json")
+    with output(cfg.build / "merge") as folder:
+        rows, left_out, clips = [], [], []
+        summary: dict[str, Any] = {}
+        for corpus in (name for name, there in present.items() if there):
+            found, dropped, misnamed = sort(corpus, downloads / corpus)
+            clips += found
+            left_out += misnamed
+            summary[corpus] = {"dropped": dict(dropped)}
+        if not clips:
+            raise PipelineError(
+                f"{downloads} holds no clip of any corpus: put an archive into {cfg.corpora.folder}/"
+            )
+        for row, rest in each(Merge(downloads, folder), clips, cfg.jobs, "merge"):
+            left_out += rest
+            rows += [row] if row else []
+        if not rows:
+            raise PipelineError(
+                f"none of the {len(clips)} clips below {downloads} can be read: are the archives whole?"
+            )
+        utterances = pd.DataFrame(rows).sort_values("id", ignore_index=True)
+        twins = list(without_twins(utterances))
+        for twin in twins:
+            (folder / twin["path"]).unlink()
+        left_out += twins
+        utterances = utterances.drop_duplicates("sha256", ignore_index=True)
+        quarantine = pd.DataFrame(left_out, columns=list(table.Quarantine.to_schema().columns))
+        table.write(utterances, table.Utterances, folder / "utterances.parquet")
+        table.write(quarantine, table.Quarantine, folder / "quarantine.parquet")
+        for corpus, counts in summary.items():
+            counts["clips"] = int((utterances.corpus == corpus).sum())
+            counts["speakers"] = int(utterances[utterances.corpus == corpus].speaker.nunique())
+            counts["quarantined"] = Counter(quarantine[quarantine.corpus == corpus].reason.tolist())
+            log.info("%s: %s", corpus, counts)
+        summary["missing"] = missing
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True))
+
+
+def present_at(folder: Path) -> bool:
+    """Tell whether `download` brought a corpus.
+
+    Raises
+    ------
+    PipelineError
+        Where `download` has not run.
+    """
+    source = folder / "source.json"
+    if not source.exists():
+        raise PipelineError(
+            f"{source} is not there: run the stage 'download' for {folder.name} first (dvc repro does)"
+        )
+    return bool(json.loads(source.read_text())["state"] != "missing")
+
+
+app = stage(main)
+
+if __name__ == "__main__":
+    app()

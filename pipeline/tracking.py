@@ -1,0 +1,246 @@
+"""Everything said to MLflow: runs, the registered detectors, and which of them is the champion."""
+
+import os
+import socket
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import git
+import mlflow
+import numpy as np
+import pandas as pd
+import psutil
+from filelock import FileLock
+from matplotlib.figure import Figure
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+
+from pipeline.audio import RATE
+from pipeline.detector import Detector
+from pipeline.stage import ROOT, PipelineError
+
+DEFAULT = "sqlite:///mlflow.db"
+CHAMPION = "champion"
+PATIENCE = 10.0  # seconds to wait for a database that another process writes to
+
+# What a registered detector needs to answer; DVC, Hydra and the rest of the pipeline it does not.
+REQUIREMENTS = tuple(
+    f"{name}=={version(name)}"
+    for name in ("librosa", "numpy", "pandas", "scikit-learn", "skops", "soundfile", "soxr")
+)
+
+
+def connect() -> None:
+    """Point MLflow at ``MLFLOW_TRACKING_URI`` or ``sqlite:///mlflow.db``, and see that it answers.
+
+    Raises
+    ------
+    PipelineError
+        Where the database is locked or the server cannot be reached.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT)
+    mlflow.set_tracking_uri(uri)
+    try:
+        if uri.startswith("sqlite:///"):
+            _prepare(Path(uri.removeprefix("sqlite:///")))
+        else:
+            mlflow.search_experiments(max_results=1)
+    except (MlflowException, sqlite3.Error) as error:
+        raise PipelineError(
+            f"MLflow does not answer at {uri} ({error}): see whether another program holds the database "
+            "or the server is down, or set MLFLOW_TRACKING_URI to another"
+        ) from None
+
+
+def _prepare(database: Path) -> None:
+    """Create the database's tables once: stages that start together would race in its migrations."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):
+        # MLflow retries for minutes on a locked database; asking first says so in seconds.
+        with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+        mlflow.search_experiments(max_results=1)
+
+
+@contextmanager
+def run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """Open a run; it ends as failed where the block raises. Yields its id."""
+    mlflow.set_experiment(experiment)
+    _close_killed(experiment)
+    process = {"host": socket.gethostname(), "pid": str(os.getpid())}
+    with mlflow.start_run(run_name=name, tags={**tags, **process, MLFLOW_GIT_COMMIT: commit()}) as active:
+        yield active.info.run_id
+
+
+@contextmanager
+def nested(name: str, tags: Mapping[str, str]) -> Iterator[None]:
+    """Open a run inside the open one."""
+    with mlflow.start_run(run_name=name, nested=True, tags={**tags, MLFLOW_GIT_COMMIT: commit()}):
+        yield
+
+
+def _close_killed(experiment: str) -> None:
+    """Mark runs as killed whose process on this machine is gone without a word."""
+    running = mlflow.search_runs(
+        experiment_names=[experiment], filter_string="attributes.status = 'RUNNING'", output_format="list"
+    )
+    for old in running:
+        pid = old.data.tags.get("pid")
+        if old.data.tags.get("host") == socket.gethostname() and pid and not psutil.pid_exists(int(pid)):
+            mlflow.MlflowClient().set_terminated(old.info.run_id, status="KILLED")
+
+
+def commit() -> str:
+    """Return the git commit of the code, with ``+changes`` where files differ from it; "" outside git."""
+    try:
+        repository = git.Repo(ROOT)
+        return f"{repository.head.commit.hexsha}{'+changes' if repository.is_dirty() else ''}"
+    except (git.GitError, ValueError):
+        return ""
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to ``{"estimator.units": 300, …}``."""
+    flattened: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flattened |= flat(value, f"{prefix}{key}.")
+        else:
+            flattened[f"{prefix}{key}"] = value
+    return flattened
+
+
+def log_params(settings: Mapping[str, Any]) -> None:
+    """Log nested settings as flat parameters."""
+    mlflow.log_params(flat(settings))
+
+
+def log_metrics(metrics: Mapping[str, float]) -> None:
+    """Log metrics of the whole run."""
+    mlflow.log_metrics(dict(metrics))
+
+
+def log_curves(history: Mapping[str, list[float]]) -> None:
+    """Log a value an epoch for each curve."""
+    for name, values in history.items():
+        for epoch, value in enumerate(values, start=1):
+            mlflow.log_metric(name, value, step=epoch)
+
+
+def log_figures(figures: Mapping[str, Figure]) -> None:
+    """Log figures as PNG."""
+    for name, figure in figures.items():
+        mlflow.log_figure(figure, f"figures/{name}.png")
+
+
+def log_file(path: Path) -> None:
+    """Log a file at the top of the run's artifacts."""
+    mlflow.log_artifact(str(path))
+
+
+def log_dataset(clips: pd.DataFrame, name: str, digest: str, context: str) -> None:
+    """Log which clips a run used: their table and a digest of it."""
+    dataset = mlflow.data.from_pandas(clips, name=name, targets="label", digest=digest[:32])
+    mlflow.log_input(dataset, context=context)
+
+
+def log_detector(detector: Detector) -> str:
+    """Log a detector to the open run, with signature and input example, as data without pickled code.
+
+    Returns
+    -------
+    str
+        Its address, for `register`.
+    """
+    second = (0.1 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)).astype(np.float32)[np.newaxis]
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name=None)]),
+        outputs=Schema([ColSpec(DataType.double, name) for name in detector.classes]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        detector.save(Path(folder))
+        logged = mlflow.pyfunc.log_model(
+            name="detector",
+            loader_module="pipeline.detector",
+            data_path=folder,
+            code_paths=[str(ROOT / "pipeline")],
+            signature=signature,
+            input_example=second,
+            pip_requirements=list(REQUIREMENTS),
+        )
+    return str(logged.model_uri)
+
+
+def find(run_id: str) -> Run:
+    """Return a run.
+
+    Raises
+    ------
+    PipelineError
+        Where the database does not know it.
+    """
+    try:
+        return mlflow.get_run(run_id)
+    except MlflowException:
+        raise PipelineError(
+            f"the run {run_id} is not in {mlflow.get_tracking_uri()}: its model was trained with another "
+            "database; point MLFLOW_TRACKING_URI at that one, or train again with `dvc repro --force`"
+        ) from None
+
+
+def predictions(run_id: str) -> pd.DataFrame:
+    """Return the predictions table that a run logged."""
+    find(run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = mlflow.artifacts.download_artifacts(
+            run_id=run_id, artifact_path="predictions.parquet", dst_path=folder
+        )
+        return pd.read_parquet(path)
+
+
+def register(name: str, run_id: str, address: str, tags: Mapping[str, str]) -> ModelVersion:
+    """Register a run's detector, or return the version that it already is."""
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(filter_string=f"name = '{name}'"):
+        client.create_registered_model(name)
+    known = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if known:
+        return known[0]
+    return client.create_model_version(name, source=address, run_id=run_id, tags=dict(tags))
+
+
+def tag(version: ModelVersion, tags: Mapping[str, str]) -> None:
+    """Set tags of a registered version."""
+    for key, value in tags.items():
+        mlflow.MlflowClient().set_model_version_tag(version.name, version.version, key, value)
+
+
+def promote(version: ModelVersion) -> None:
+    """Give a version the alias ``champion``."""
+    mlflow.MlflowClient().set_registered_model_alias(version.name, CHAMPION, version.version)
+
+
+def champion(name: str) -> ModelVersion | None:
+    """Return the version that carries the alias ``champion``; None where none does."""
+    try:
+        return mlflow.MlflowClient().get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def load(name: str, version: str) -> Detector:
+    """Return a registered detector."""
+    return mlflow.pyfunc.load_model(f"models:/{name}/{version}").get_raw_model()  # type: ignore[no-any-return]

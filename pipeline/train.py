@@ -1,0 +1,256 @@
+"""Train: fit one architecture on each fold, score it on speakers it has not heard, log the detector."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from matplotlib.figure import Figure
+from sklearn.base import clone
+from tqdm import tqdm
+
+from pipeline import evaluation, figures, store, table, tracking
+from pipeline.architectures import rows
+from pipeline.architectures.hierarchical import Hierarchical
+from pipeline.config import Config, Instance
+from pipeline.detector import Detector
+from pipeline.features import views
+from pipeline.stage import PipelineError, output, stage
+from pipeline.taxonomy import Node
+
+log = logging.getLogger("train")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The clips of a run and their views, row by row alike.
+
+    Attributes
+    ----------
+    clips : DataFrame
+        Originals and augmented copies: `pipeline.table.Utterances` plus ``source``, the id of the
+        original (its own, for an original).
+    splits : DataFrame
+        `pipeline.table.Splits`, of the originals.
+    X : mapping of views
+    """
+
+    clips: pd.DataFrame
+    splits: pd.DataFrame
+    X: Mapping[str, Any]
+
+    def part(self, fold: int, part: str) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Return the rows of a part of a fold; augmented copies are in no part but training."""
+        chosen = self.splits.id[(self.splits.fold == fold) & (self.splits.part == part)]
+        inside = self.clips.source.isin(chosen)
+        if part != "training":
+            inside &= self.clips.id == self.clips.source
+        return np.flatnonzero(inside)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out.
+
+    Attributes
+    ----------
+    folds : list of fitted estimator
+        One a fold.
+    estimator : fitted estimator
+        The one that will answer: the fold's own where there is one, else made from all clips, the folds
+        having told how well the recipe does.
+    predictions : DataFrame
+        See `pipeline.evaluation`.
+    report : dict
+        `pipeline.evaluation.report` of them, and the mean UAR on the training clips.
+    """
+
+    folds: list[Any]
+    estimator: Any
+    predictions: pd.DataFrame
+    report: dict[str, Any]
+
+
+def load(build: Path, features: Mapping[str, Any], names: tuple[str, ...]) -> Data:
+    """Read the clips that have features, and the named views of them."""
+    splits = table.read(build / "split" / "splits.parquet")
+    originals = table.read(build / "merge" / "utterances.parquet")
+    originals = originals[originals.id.isin(splits.id)].assign(source=lambda t: t.id)
+    copies = table.read(build / "augment" / "copies.parquet")[["id", "source"]]
+    copies = copies.merge(originals.drop(columns=["id"]), on="source")
+    left_out = table.read(build / "features" / "quarantine.parquet").path.map(lambda path: Path(path).stem)
+    clips = pd.concat([originals, copies], ignore_index=True)
+    clips = clips[~clips.id.isin(left_out) & ~clips.source.isin(left_out)].reset_index(drop=True)
+    X = {name: store.read(build / "features", name, features[name], clips.id) for name in names}
+    return Data(clips, splits, X)
+
+
+def make(architecture: Instance, at_hand: Mapping[str, Any]) -> Any:
+    """Make the estimator that conf/architecture describes.
+
+    Raises
+    ------
+    PipelineError
+        For a key that it does not know, or a view that conf/features lacks.
+    """
+    try:
+        estimator = instantiate(architecture, _convert_="all")
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise PipelineError(
+            f"conf/architecture does not fit {architecture.get('_target_')}: {cause}"
+        ) from None
+    if unknown := set(estimator.views) - set(at_hand):
+        raise PipelineError(
+            f"conf/architecture asks for the views {sorted(unknown)}; conf/features has {sorted(at_hand)}"
+        )
+    return estimator
+
+
+def fit(estimator: Any, data: Data, classes: tuple[str, ...], seed: int) -> Trained:
+    """Fit an architecture on each fold and score it on the clips that the fold held out."""
+    labels = data.clips.label.to_numpy()
+    fitted, parts, heard = [], [], []
+    for fold in tqdm(sorted(data.splits.fold.unique()), desc="train", unit="fold"):
+        chosen = data.part(fold, "training")
+        fitted.append(clone(estimator).fit(rows(data.X, chosen), labels[chosen]))
+        heard.append(evaluation.scores(labels[chosen], fitted[-1].predict(rows(data.X, chosen)))["uar"])
+        parts += [predict(fitted[-1], data, fold, part) for part in ("validation", "test")]
+    final = fitted[0] if len(fitted) == 1 else clone(estimator).fit(data.X, labels)
+    predictions = pd.concat(parts, ignore_index=True)
+    report = evaluation.report(predictions, classes, seed) | {"training": {"uar": float(np.mean(heard))}}
+    return Trained(fitted, final, predictions, report)
+
+
+def predict(estimator: Any, data: Data, fold: int, part: str) -> pd.DataFrame:
+    """Return the predictions table of a part of a fold (see `pipeline.evaluation`)."""
+    chosen = data.part(fold, part)
+    chances = estimator.predict_proba(rows(data.X, chosen))
+    clips = data.clips.loc[chosen, ["id", "sha256", "corpus", "speaker", "sex", "label"]].reset_index(
+        drop=True
+    )
+    clips.insert(0, "fold", fold)
+    clips.insert(1, "part", part)
+    clips["predicted"] = estimator.classes_[chances.argmax(axis=1)]
+    return clips.join(pd.DataFrame(chances, columns=[f"p_{label}" for label in estimator.classes_]))
+
+
+def curves(estimator: Any) -> dict[str, list[float]]:
+    """Return the loss of each epoch, by node where the estimator is a tree."""
+    if isinstance(estimator, Hierarchical):
+        return {node: inner.history_["loss"] for node, inner in estimator.estimators_.items()}
+    return {"loss": estimator.history_["loss"]}
+
+
+def draw(trained: Trained, cfg: Config) -> dict[str, Figure]:
+    """Draw what a person would rather look at than read."""
+    classes = Node.read(cfg.taxonomy.tree).classes
+    chance, note = 1 / len(classes), figures.caveat(cfg.corpora.name, cfg.protocol.shares_speakers)
+    test = trained.predictions[trained.predictions.part == "test"]
+    by_fold = [curves(estimator) for estimator in trained.folds]
+    losses = {name: [fold[name] for fold in by_fold] for name in by_fold[0]}
+    return {
+        "confusion": figures.confusion(evaluation.confusion(test, classes), "Test clips", note),
+        "speakers": figures.speakers(evaluation.speakers(test), chance, "Test speakers", note),
+        "corpora": figures.groups({"test": trained.report}, "corpus", chance, "Test clips by corpus", note),
+        "losses": figures.losses(losses, "Training loss", note),
+    }
+
+
+def log_nodes(estimator: Hierarchical, settings: Instance, data: Data, fold: int) -> None:
+    """Log each decision of the tree as a nested run: its settings, its loss, how often it is right."""
+    for node in Node.read(estimator.tree).decisions:
+        inner = estimator.estimators_[node.name]
+        branch = {label: child.name for child in node.children for label in child.classes}
+        with tracking.nested(f"{node.name}, fold {fold}", {"node": node.name, "fold": str(fold)}):
+            tracking.log_params(settings["nodes"].get(node.name, settings["estimator"]))
+            tracking.log_curves(inner.history_)
+            for part in ("validation", "test"):
+                chosen = data.part(fold, part)
+                chosen = chosen[data.clips.label.iloc[chosen].isin(node.classes)]
+                truth = data.clips.label.iloc[chosen].map(branch)
+                scores = evaluation.scores(truth, inner.predict(rows(data.X, chosen)))
+                tracking.log_metrics({f"{part}.{name}": value for name, value in scores.items()})
+
+
+def write(trained: Trained, drawn: Mapping[str, Figure], folder: Path) -> None:
+    """Write what DVC keeps of a training."""
+    trained.predictions.to_parquet(folder / "predictions.parquet", index=False)
+    test = trained.predictions[trained.predictions.part == "test"]
+    test[["label", "predicted"]].to_csv(folder / "confusion.csv", index=False)
+    (folder / "metrics.json").write_text(json.dumps(trained.report, indent=2))
+    (folder / "figures").mkdir()
+    for name, figure in drawn.items():
+        figures.save(figure, folder / "figures" / f"{name}.png")
+
+
+def record(trained: Trained, drawn: Mapping[str, Figure], data: Data, cfg: Config, digest: str) -> None:
+    """Tell MLflow what came out; the parameters it knows already."""
+    name = f"{cfg.corpora.name}-{cfg.taxonomy.name}-{cfg.protocol.name}"
+    for part in ("training", "validation", "test"):
+        members = data.splits.id[data.splits.part == part]
+        used = data.clips[data.clips.id.isin(members)][["id", "label", "speaker", "sha256"]]
+        tracking.log_dataset(used, name, digest, part)
+    tracking.log_metrics(evaluation.flat(trained.report))
+    for fold, estimator in enumerate(trained.folds):
+        if isinstance(estimator, Hierarchical):
+            log_nodes(estimator, cfg.architecture, data, fold)
+        else:
+            suffix = f".fold_{fold}" if len(trained.folds) > 1 else ""
+            tracking.log_curves({f"{key}{suffix}": values for key, values in curves(estimator).items()})
+    tracking.log_figures(drawn)
+
+
+def main(cfg: Config) -> None:
+    """Read build/split and build/features, write build/train/<architecture> and an MLflow run."""
+    started = time.perf_counter()
+    name = HydraConfig.get().runtime.choices["architecture"]
+    tracking.connect()
+    wanted = views(cfg.features)
+    estimator = make(cfg.architecture, wanted)
+    data = load(cfg.build, wanted, estimator.views)
+    digest = json.loads((cfg.build / "split" / "summary.json").read_text())["digest"]
+    choices = {
+        "taxonomy": cfg.taxonomy.name,
+        "protocol": cfg.protocol.name,
+        "trained_on": cfg.corpora.name,
+        "features": cfg.features.name,
+        "augmentation": cfg.augmentation.name,
+    }
+    facts = choices | {
+        "architecture": name,
+        "kind": "hierarchical" if isinstance(estimator, Hierarchical) else "flat",
+        "view": "+".join(estimator.views),
+        "shares_speakers": cfg.protocol.shares_speakers,
+        "splits": digest,
+        "commit": tracking.commit(),
+    }
+    tags = {key: str(value) for key, value in facts.items()}
+    with output(cfg.build / "train" / name) as folder, tracking.run(cfg.experiment, name, tags) as run_id:
+        tracking.log_params({"architecture": {"name": name, **cfg.architecture}, "seed": cfg.seed} | choices)
+        trained = fit(estimator, data, Node.read(cfg.taxonomy.tree).classes, cfg.seed)
+        drawn = draw(trained, cfg)
+        write(trained, drawn, folder)
+        record(trained, drawn, data, cfg, digest)
+        tracking.log_file(folder / "predictions.parquet")
+        address = tracking.log_detector(
+            Detector(trained.estimator, wanted, cfg.taxonomy.tree, cfg.corpora.name)
+        )
+        seconds = round(time.perf_counter() - started, 1)
+        facts |= {"run_id": run_id, "experiment": cfg.experiment, "detector": address, "seconds": seconds}
+        (folder / "run.json").write_text(json.dumps(facts, indent=2))
+    test = trained.report["test"]
+    log.info("%s: test UAR %.3f, %d clips of %d speakers", name, test["uar"], test["clips"], test["speakers"])
+
+
+app = stage(main)
+
+if __name__ == "__main__":
+    app()
