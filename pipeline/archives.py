@@ -18,7 +18,7 @@ from pipeline.corpora.corpus import is_recording
 from pipeline.stage import PipelineError
 
 DRIVE = re.compile(r"[A-Za-z]:")
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, targ
     """Unpack one member; what comes out must be as long as the archive says."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(member) as source, writing(target) as sink:
-        shutil.copyfileobj(source, sink, 1 << 20)
+        shutil.copyfileobj(source, sink, 1 << 14)  # LZMA unpacks a read whole, 7,000 times its size at worst
         written = sink.tell()
     if written != member.file_size:
         raise PipelineError(
