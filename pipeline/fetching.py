@@ -220,4 +220,4 @@ def _describe(error: Exception) -> str:
         return f"no connection ({getattr(error.args[0], 'reason', error)})"
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
         return "the connection was cut before the end"
-    return str(error)
+    return str(error).rstrip(".")
