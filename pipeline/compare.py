@@ -56,6 +56,10 @@ def main(cfg: Config) -> None:
         small = {name: summary(report) for name, report in reports.items()}
         (folder / "metrics.json").write_text(json.dumps(small, indent=2) + "\n")
         (folder / "differences.json").write_text(json.dumps(found, indent=2) + "\n")
+        (folder / "confusion").mkdir()
+        for name, run in runs.items():  # as `dvc plots` reads it, a file an architecture
+            test = run.predictions[run.predictions["part"] == "test"]
+            test[["label", "predicted"]].to_csv(folder / "confusion" / f"{name}.csv", index=False)
         (folder / "figures").mkdir()
         drawn = {
             "comparison": figures.architectures(reports, chance, f"Architectures compared: {about}", note),
@@ -85,7 +89,10 @@ def read(cfg: Config) -> dict[str, Run]:
         "splits": _load(split)["digest"],
     }
     runs = {}
-    for path in sorted((cfg.build / "train").glob("[!.]*/run.json")):
+    for path in (cfg.build / "train" / name / "run.json" for name in cfg.architectures):
+        if not path.exists():
+            log.warning("%s is left out: it has not been trained", path.parent.name)
+            continue
         about = _load(path)
         if other := [key for key, value in wanted.items() if about.get(key) != value]:
             told = ", ".join(f"{key} {about.get(key)} (now {wanted[key]})" for key in other)

@@ -72,6 +72,7 @@ class Config(Group):
     augmentation: Augmentation
     features: Features
     architecture: Instance
+    architectures: list[str] = Field(min_length=1)
     corpus: CorpusName | None
     seed: int = Field(ge=0)
     jobs: int

@@ -26,7 +26,10 @@ class PipelineError(Exception):
 def choices() -> list[str]:
     """Return the choices of params.yaml as Hydra overrides, e.g. ``taxonomy=six``."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    return [f"{group}={choice}" for group, choice in params.items() if not isinstance(choice, list)]
+    return [
+        f"{name}=[{','.join(choice)}]" if isinstance(choice, list) else f"{name}={choice}"
+        for name, choice in params.items()
+    ]
 
 
 def stage(main: Callable[[Config], None]) -> Callable[[], None]:

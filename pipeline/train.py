@@ -183,8 +183,6 @@ def log_nodes(estimator: Hierarchical, settings: Instance, data: Data, fold: int
 def write(trained: Trained, drawn: Mapping[str, Figure], folder: Path) -> None:
     """Write what DVC keeps of a training."""
     trained.predictions.to_parquet(folder / "predictions.parquet", index=False)
-    test = trained.predictions[trained.predictions.part == "test"]
-    test[["label", "predicted"]].to_csv(folder / "confusion.csv", index=False)
     (folder / "metrics.json").write_text(json.dumps(trained.report, indent=2))
     (folder / "figures").mkdir()
     for name, figure in drawn.items():

@@ -116,9 +116,11 @@ def test_compare_leaves_out_runs_of_other_choices(folder):
     trained(folder, "old", 0.9, splits="d0")
     trained(folder, "other", 0.9, taxonomy="four", trained_on="full")
     trained(folder, ".lstm.partial", 0.9)
-    done = command(folder)
+    trained(folder, "unchosen", 0.9)
+    done = command(folder, "architectures=[mlp,hierarchical,old,other,missing]")
     assert done.returncode == 0, done.stderr
     assert set(json.loads((folder / "build/compare/metrics.json").read_text())) == {"mlp", "hierarchical"}
+    assert "missing is left out: it has not been trained" in done.stderr
     assert "old is left out" in done.stderr
     assert "splits d0 (now d1)" in done.stderr
     assert "taxonomy four (now six), trained_on full (now sample)" in done.stderr

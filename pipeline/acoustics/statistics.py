@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import librosa
-import librosa.decompose
 import numpy as np
+from librosa.decompose import hpss
 from numpy.typing import NDArray
 
 from pipeline.audio import RATE, Samples
@@ -52,7 +52,7 @@ class Statistics:
         mel = librosa.feature.melspectrogram(S=magnitude**2, sr=self.rate, n_mels=self.n_mels)
         # librosa's own mfcc(y=…) takes 128 bands whatever n_mels says elsewhere.
         cepstrum = mel if self.n_mels == 128 else librosa.feature.melspectrogram(S=magnitude**2, sr=self.rate)
-        harmonic = librosa.istft(librosa.decompose.hpss(spectrum)[0], length=len(sound), dtype=sound.dtype)
+        harmonic = librosa.istft(hpss(spectrum)[0], length=len(sound), dtype=sound.dtype)
         features = (
             librosa.feature.mfcc(S=librosa.power_to_db(cepstrum), sr=self.rate, n_mfcc=self.n_mfcc),
             librosa.feature.chroma_stft(S=magnitude, sr=self.rate),
