@@ -13,6 +13,7 @@ from pipeline.corpora.voices import (
     LEFT_OUT,
     MANNERS,
     STEP,
+    STRENGTHS,
     Voice,
     generator,
     source,
