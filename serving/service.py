@@ -77,7 +77,7 @@ class EmotionDetector:
         model = pinned()
         detector = bentoml.mlflow.load_model(model).get_raw_model()
         # The first detection compiles and fills caches; no request should wait for that.
-        detector.detect((0.1 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32))
+        detector.detect((0.1 * np.random.default_rng(0).standard_normal(3 * RATE)).astype(np.float32))
         app.state.detector = detector
         app.state.model = {key: model.info.metadata[key] for key in FIELDS if key in model.info.metadata}
         app.state.limiter = CapacityLimiter(THREADS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from pipeline.audio import MAX_BYTES
 
@@ -81,6 +81,10 @@ async def receive(request: Request) -> Upload:
     except TimeoutError:
         message = f"the body took longer than {PATIENCE:.0f} s to arrive"
         raise RequestError(408, "slow", message, "send it again") from None
+    except ClientDisconnect:  # nobody hears the answer, but the log stays free of traces
+        raise RequestError(
+            400, "cut", "the connection was cut before the body had arrived", "send it again"
+        ) from None
     raise RequestError(415, "media", "the body is neither a form with a file nor a sound", HOW)
 
 
