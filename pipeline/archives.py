@@ -18,7 +18,7 @@ from pipeline.corpora.corpus import is_recording
 from pipeline.stage import PipelineError
 
 DRIVE = re.compile(r"[A-Za-z]:")
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> list[PureP
             wanted = _inspect(archive, opened.infolist(), limits)
             for path, member in wanted.items():
                 _write(archive, opened, member, folder / path)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # about the disk; bzip2 reports damaged data as an OSError without a number
         raise PipelineError(
             f"{archive} is damaged or not a whole zip archive ({error or 'it ends too early'}): "
             "delete it and get it again"

@@ -111,6 +111,7 @@ class Detector:
 
 
 TRUSTED = [
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "pipeline.detector.Detector",
     "pipeline.acoustics.statistics.Statistics",
     "pipeline.acoustics.logmel.LogMel",
