@@ -1,4 +1,4 @@
-"""The one place that decodes sound: bytes or a file become mono 16 kHz float32, or an `AudioError`.
+"""The one place that reads and writes sound: bytes or a file become mono 16 kHz float32, or an `AudioError`.
 
 Training and service share it, so that a model is asked about the same samples it learned from.
 """
@@ -103,6 +103,22 @@ def decode(source: bytes | Path) -> Sound:
     mono = native.mean(axis=1)
     samples = mono if rate == RATE else soxr.resample(mono, rate, RATE)
     return Sound(np.clip(samples, -1, 1).astype(np.float32, copy=False), native, rate)
+
+
+def write(samples: Samples, path: Path) -> None:
+    """Write mono 16 kHz samples within [-1, 1] as FLAC of 24 bits, which keep float32's precision.
+
+    With 16 bits training would hear other samples than the service.
+
+    Raises
+    ------
+    OSError
+        Where there is no room for the file.
+    """
+    encoded = io.BytesIO()  # libsndfile alone would not say that the disk is full
+    sf.write(encoded, samples, RATE, format="FLAC", subtype="PCM_24")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded.getvalue())
 
 
 def _read(path: Path) -> bytes:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile as sf
 from hydra.utils import instantiate
 
 from pipeline import table
-from pipeline.audio import RATE, Samples, decode
+from pipeline.audio import RATE, Samples, decode, write
 from pipeline.config import Config, Instance
 from pipeline.parallel import each
 from pipeline.stage import output, stage
@@ -69,8 +68,7 @@ class Augment:
             decode(self.source / path).samples, transforms, seed_of(source, copy, self.seed)
         )
         target = Path("clips", Path(path).parent.name, f"{name}.flac")
-        (self.target / target).parent.mkdir(parents=True, exist_ok=True)
-        sf.write(self.target / target, sound, RATE, subtype="PCM_24")
+        write(sound, self.target / target)
         return {"id": name, "source": source, "transforms": json.dumps(done), "path": target.as_posix()}
 
 

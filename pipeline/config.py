@@ -6,7 +6,9 @@ What the values mean is said in conf/, next to them.
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pipeline.taxonomy import EMOTIONS, Node
 
 CorpusName = Literal["ravdess", "savee", "tess", "cremad"]
 Instance = dict[str, Any]  # an object to be: its `_target_` and arguments
@@ -33,6 +35,13 @@ class Taxonomy(Group):
 
     name: Literal["four", "six"]
     tree: dict[str, Any]
+
+    @field_validator("tree")
+    @classmethod
+    def _of_emotions(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        if unknown := set(Node.read(tree).classes) - set(EMOTIONS):
+            raise ValueError(f"{sorted(unknown)} are no emotions: those are {list(EMOTIONS)}")
+        return tree
 
 
 class Protocol(Group):

@@ -10,10 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
-import soundfile as sf
 
 from pipeline import table
-from pipeline.audio import RATE, AudioError, Sound, decode
+from pipeline.audio import AudioError, Sound, decode, write
 from pipeline.config import Config
 from pipeline.corpora import CORPORA, Utterance
 from pipeline.parallel import each
@@ -55,9 +54,7 @@ class Merge:
     def row(self, clip: Clip, sound: Sound) -> dict[str, Any]:
         """Write the clip and return its row."""
         path = Path("clips", clip.corpus, f"{clip.utterance.id}.flac")
-        (self.target / path).parent.mkdir(parents=True, exist_ok=True)
-        # 24 bits keep float32's precision; 16 would make training hear other samples than the service.
-        sf.write(self.target / path, sound.samples, RATE, subtype="PCM_24")
+        write(sound.samples, self.target / path)
         return asdict(clip.utterance) | {
             "corpus": clip.corpus,
             "native_rate": sound.native_rate,

@@ -1,0 +1,102 @@
+"""What the tests share: configurations composed from conf/, and a small build made by the stages."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from pipeline import augment, features, merge, split
+from pipeline.audio import RATE
+from pipeline.config import Config
+from pipeline.corpora import CORPORA
+from pipeline.stage import ROOT, choices, validated
+
+PITCHES = {
+    "01": 110.0,
+    "03": 290.0,
+    "04": 140.0,
+    "05": 360.0,
+    "06": 230.0,
+    "07": 180.0,
+}  # Hz, by RAVDESS code
+
+
+def composed(*overrides: str) -> DictConfig:
+    """Compose conf/ as a stage's command line does, params.yaml first; Hydra's own part is set aside."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        given = {override.split("=")[0].lstrip("+~") for override in overrides}
+        defaults = [choice for choice in choices() if choice.split("=")[0] not in given]
+        cfg = hydra_compose("config", overrides=[*defaults, *overrides], return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+
+
+def spoken(pitch: float, seed: int, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
+    """Return a hummed vowel: ten falling harmonics and a little noise, float32 within [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    harmonics = range(1, 11)
+    tones = sum(np.sin(2 * np.pi * k * pitch * time + rng.uniform(0, 6)) / k for k in harmonics)
+    return (0.2 * tones + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+def downloaded(build: Path, *present: str) -> None:
+    """Say in each corpus's source.json whether `download` brought it."""
+    for corpus in CORPORA:
+        folder = build / "download" / corpus
+        folder.mkdir(parents=True, exist_ok=True)
+        state = "found" if corpus in present else "missing"
+        (folder / "source.json").write_text(json.dumps({"state": state}))
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., DictConfig]:
+    return composed
+
+
+@pytest.fixture(scope="session")
+def configure() -> Callable[..., Config]:
+    return lambda *overrides: validated(composed(*overrides))
+
+
+@pytest.fixture(scope="session")
+def voice() -> Callable[..., np.ndarray]:
+    return spoken
+
+
+@pytest.fixture(scope="session")
+def say_downloaded() -> Callable[..., None]:
+    return downloaded
+
+
+@pytest.fixture(scope="session")
+def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty clips of five actors through merge, split, augment and features: to be read, not written."""
+    build = tmp_path_factory.mktemp("small") / "build"
+    downloaded(build, "ravdess")
+    for actor in (1, 3, 4, 8, 11):
+        folder = build / "download" / "ravdess" / f"Actor_{actor:02}"
+        folder.mkdir()
+        for code, pitch in PITCHES.items():
+            for take in (1, 2):
+                sound = spoken(pitch * (1 + actor / 50), seed=actor * 100 + int(code) * 10 + take)
+                sf.write(folder / f"03-01-{code}-01-01-{take:02}-{actor:02}.wav", sound, RATE)
+    cfg = validated(composed(f"build={build}", "jobs=2"))
+    for stage in (merge, split, augment, features):
+        stage.main(cfg)
+    return build
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point MLflow at an empty database of the test's own, and its artifacts beside it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "mlflow.db"
