@@ -53,16 +53,20 @@ function showAnswer(answer) {
   part("clip").textContent = answer.file ?? "";
   part("emotion").textContent = `It sounds like ${NAMES[answer.emotion] ?? answer.emotion}.`;
   part("bars").replaceChildren(...rows.map((row) => bar(row, answer.emotion)));
-  part("path").replaceChildren(
-    ...answer.path.map((step) => element("li", "", `${name(step.node)} ${Math.round(step.probability * 100)} %`)),
-  );
+  part("path").replaceChildren(...answer.path.map((step) => {
+    // The last step is the emotion itself: it shows the number of its bar, which may be rounded otherwise.
+    const percent = step.node === answer.emotion ? percents[0] : Math.round(step.probability * 100);
+    const item = element("li", "", "");
+    item.append(element("span", "step", `${name(step.node)} ${percent} %`));
+    return item;
+  }));
   showModel(answer.model);
   part("answer").hidden = false;
   part("answer").focus({ preventScroll: true });
 }
 
 function showModel(model) {
-  part("model").textContent = `Answered by ${model.name}, version ${model.version}.`;
+  part("model").textContent = `Model: ${model.name}, version ${model.version}.`;
   part("note").textContent = model.note ?? "";
   part("note").hidden = !model.note;
 }
