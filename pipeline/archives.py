@@ -169,7 +169,7 @@ def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, targ
     """Unpack one member; what comes out must be as long as the archive says."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(member) as source, writing(target) as sink:
-        shutil.copyfileobj(source, sink, 1 << 14)  # LZMA unpacks a read whole, 7,000 times its size at worst
+        shutil.copyfileobj(source, sink, 1 << 14)  # bzip2 and LZMA unpack what is read at once
         written = sink.tell()
     if written != member.file_size:
         raise PipelineError(
