@@ -1,5 +1,6 @@
 """Everything said to MLflow: runs, the registered detectors, and which of them is the champion."""
 
+import logging
 import os
 import socket
 import sqlite3
@@ -29,6 +30,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from pipeline.audio import RATE
 from pipeline.detector import Detector
 from pipeline.stage import ROOT, PipelineError
+
+# MLflow tells at length how it creates tables and checks examples; what matters comes as an error.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 DEFAULT = "sqlite:///mlflow.db"
 CHAMPION = "champion"

@@ -1,5 +1,6 @@
 """The original project's 193 numbers: means over time of five features of a clip."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,11 @@ from librosa.decompose import hpss
 from numpy.typing import NDArray
 
 from pipeline.audio import RATE, Samples
+
+# The constant-Q transform behind tonnetz halves a clip's rate octave by octave and warns of its lowest ones
+# whenever a clip is shorter than two seconds; chroma warns of clips without pitch. Both are as defined.
+warnings.filterwarnings("ignore", message="n_fft=.* is too large for input signal", module="librosa")
+warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty", module="librosa")
 
 
 @dataclass(frozen=True)
