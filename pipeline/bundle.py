@@ -15,6 +15,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("BENTOML_ENABLE_FEATURES", "no_image")
 
 import bentoml
+import mlflow
 from bentoml.exceptions import BentoMLException
 from mlflow.exceptions import MlflowException
 from packaging.requirements import Requirement
@@ -89,16 +90,19 @@ def import_model(champion: dict[str, Any]) -> bentoml.Model:
     stored = [model for model in _stored(tag) if model.info.metadata == metadata and _loads(model)]
     if stored:
         return stored[0]
-    _delete(bentoml.models, tag)
     tracking.connect()
     try:
-        model = bentoml.mlflow.import_model(
-            tag,
-            address,
-            signatures={"predict": {"batchable": False}},
-            labels={"trained_on": champion["trained_on"]},
-            metadata=metadata,
-        )
+        # Fetched before anything is replaced; BentoML itself fails badly where MLflow cannot give.
+        with tempfile.TemporaryDirectory() as folder:
+            fetched = mlflow.artifacts.download_artifacts(address, dst_path=folder)
+            _delete(bentoml.models, tag)
+            model = bentoml.mlflow.import_model(
+                tag,
+                fetched,
+                signatures={"predict": {"batchable": False}},
+                labels={"trained_on": champion["trained_on"]},
+                metadata=metadata,
+            )
         bentoml.mlflow.load_model(model)
     except (MlflowException, OSError, UntrustedTypesFoundException) as error:
         raise PipelineError(
