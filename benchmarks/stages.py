@@ -72,7 +72,7 @@ def measure(stage: str, overrides: list[str], folder: Path) -> Measured:
         "BENTOML_HOME": str(folder / "bentoml"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
     }
-    command = [sys.executable, "-m", f"pipeline.{stage.split('@')[0]}", *overrides]
+    command = [sys.executable, "-m", f"pipeline.{stage.partition('@')[0]}", *overrides]
     started, peak = time.perf_counter(), 0
     with (folder / "said").open("w+") as said:
         process = psutil.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
@@ -91,8 +91,8 @@ def measure(stage: str, overrides: list[str], folder: Path) -> Measured:
 
 def machine() -> str:
     """Describe the machine in one line."""
-    cores, gigabytes = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
-    return f"{cores} cores, {gigabytes:.0f} GB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    size = f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB"
+    return f"{size}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def main() -> None:
