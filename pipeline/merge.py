@@ -38,7 +38,7 @@ class Merge:
     target: Path
 
     def __call__(self, clip: Clip) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-        """Return the clip's row, or None, and the files that were left out."""
+        """Return the clip's row with the ``file`` it came from, or None, and the files that were left out."""
         row, left_out = None, []
         for file in clip.files:
             if row is not None:
@@ -46,7 +46,7 @@ class Merge:
                 left_out.append(quarantined(clip.corpus, file, "duplicate", detail))
                 continue
             try:
-                row = self.row(clip, decode(self.downloads / clip.corpus / file))
+                row = self.row(clip, decode(self.downloads / clip.corpus / file)) | {"file": file}
             except AudioError as error:
                 left_out.append(quarantined(clip.corpus, file, error.code, error.message))
         return row, left_out
@@ -106,7 +106,7 @@ def without_twins(utterances: pd.DataFrame) -> Iterator[dict[str, str]]:
     first = utterances.drop_duplicates("sha256").set_index("sha256")["id"]
     for twin in utterances[utterances.duplicated("sha256")].itertuples():
         detail = f"the same samples as {first[twin.sha256]}"
-        yield quarantined(twin.corpus, PurePosixPath(twin.path), "duplicate", detail)
+        yield quarantined(twin.corpus, twin.file, "duplicate", detail)
 
 
 def main(cfg: Config) -> None:
@@ -136,11 +136,10 @@ def main(cfg: Config) -> None:
                 f"none of the {len(clips)} clips below {downloads} can be read: are the archives whole?"
             )
         utterances = pd.DataFrame(rows).sort_values("id", ignore_index=True)
-        twins = list(without_twins(utterances))
-        for twin in twins:
-            (folder / twin["path"]).unlink()
-        left_out += twins
-        utterances = utterances.drop_duplicates("sha256", ignore_index=True)
+        left_out += without_twins(utterances)
+        for path in utterances.path[utterances.duplicated("sha256")]:
+            (folder / path).unlink()
+        utterances = utterances.drop_duplicates("sha256", ignore_index=True).drop(columns="file")
         quarantine = pd.DataFrame(left_out, columns=list(table.Quarantine.to_schema().columns))
         table.write(utterances, table.Utterances, folder / "utterances.parquet")
         table.write(quarantine, table.Quarantine, folder / "quarantine.parquet")
