@@ -3,7 +3,9 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+BIN := $(CURDIR)/$(VENV)/bin
+# The stages call `python`; make itself looks programs up before this takes hold, hence $(BIN) below.
+export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
 export DVC_NO_ANALYTICS := true
@@ -14,19 +16,19 @@ export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 
 repro: $(VENV)/ready          ## the whole pipeline: from archives to a served champion
-	dvc repro --pull
+	$(BIN)/dvc repro --pull
 
 test: $(VENV)/ready           ## everything that CI runs
-	ruff check .
-	ruff format --check .
-	mypy
-	pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
 
 serve: $(VENV)/ready          ## the champion on http://localhost:3000
-	bentoml serve serving.service:EmotionDetector
+	$(BIN)/bentoml serve serving.service:EmotionDetector
 
 bench: $(VENV)/ready          ## seconds per stage and per 1,000 clips
-	python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.stages
 
 lock:                         ## after editing the dependencies in pyproject.toml; needs uv
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
