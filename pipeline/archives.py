@@ -1,23 +1,25 @@
 """Archives from elsewhere, unpacked without trusting what they say about themselves."""
 
+import bz2
 import errno
 import lzma
 import re
-import shutil
 import stat
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pipeline.corpora.corpus import is_recording
 from pipeline.stage import PipelineError
 
 DRIVE = re.compile(r"[A-Za-z]:")
+PIECE = 1 << 12  # bytes: the least that zipfile reads
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -166,13 +168,36 @@ def _inspect(
 
 
 def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    """Unpack one member; what comes out must be as long as the archive says."""
+    """Unpack one member, no further than the length that the archive says it has."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(member) as source, writing(target) as sink:
-        shutil.copyfileobj(source, sink, 1 << 14)  # bzip2 and LZMA unpack what is read at once
-        written = sink.tell()
+    written, checksum = 0, 0
+    with _reading(opened, member) as source, writing(target) as sink:
+        while written <= member.file_size and (piece := source.read(PIECE)):
+            sink.write(piece)
+            written += len(piece)
+            checksum = zlib.crc32(piece, checksum)
     if written != member.file_size:
         raise PipelineError(
-            f"{archive}: {member.filename!r} is {written:,} bytes, not the {member.file_size:,} it says: "
+            f"{archive}: {member.filename!r} is not the {member.file_size:,} bytes long that it says: "
             "refused; is it the published archive?"
         )
+    if checksum != member.CRC:
+        raise zipfile.BadZipFile(f"wrong checksum of {member.filename!r}")
+
+
+@contextmanager
+def _reading(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """Open a member so that a read takes no more memory than it returns.
+
+    zipfile unpacks all of bzip2 that it has read at once, and 800 bytes may hold 2 GB: such a member is
+    taken out packed and left to bz2. (Of LZMA, a piece holds 7,000 times its size at worst.)
+    """
+    if member.compress_type != zipfile.ZIP_BZIP2:
+        with opened.open(member) as source:
+            yield source
+        return
+    packed = copy(member)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, member.compress_size
+    del packed.CRC  # is that of the unpacked bytes
+    with opened.open(packed) as stored, bz2.open(stored) as source:
+        yield source

@@ -2,6 +2,7 @@
 
 import stat
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -119,15 +120,33 @@ def test_a_bomb(tmp_path: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "message"), [(2 * len(SOUND), "not the 20,480 it says"), (100, "damaged")]
+    ("declared", "message"), [(2 * len(SOUND), "not the 20,480 bytes long"), (100, "100 bytes long|damaged")]
 )
-def test_sizes_that_lie(tmp_path: Path, folder: Path, declared: int, message: str) -> None:
-    archive = archive_of(tmp_path / "a.zip", {"a.wav": SOUND})
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_sizes_that_lie(tmp_path: Path, folder: Path, method: int, declared: int, message: str) -> None:
+    archive = archive_of(tmp_path / "a.zip", {"a.wav": SOUND}, method)
     content = bytearray(archive.read_bytes())
     struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, declared)
     archive.write_bytes(content)
     with pytest.raises(PipelineError, match=message):
         unpack(archive, folder)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_that_lies_takes_neither_disk_nor_memory(tmp_path: Path, folder: Path, method: int) -> None:
+    archive = archive_of(tmp_path / "a.zip", {"a.wav": bytes(300 * 10**6)}, method)
+    content = bytearray(archive.read_bytes())
+    struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, 100)
+    archive.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(PipelineError, match=r"100 bytes long|damaged"):
+        unpack(archive, folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 150 * 10**6
+    assert sum(path.stat().st_size for path in folder.rglob("*.wav")) < 10**6
 
 
 @pytest.mark.parametrize(
