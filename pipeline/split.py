@@ -54,9 +54,15 @@ def by_speaker(clips: pd.DataFrame, protocol: Protocol, seed: int) -> pd.Series:
 
 def by_clip(clips: pd.DataFrame, protocol: Protocol, seed: int) -> pd.Series:
     """Give each clip of one corpus to one part at random, labels in proportion."""
-    rest, test = train_test_split(clips, test_size=protocol.test, stratify=clips.label, random_state=seed)
     share = protocol.validation / (1 - protocol.test)
-    _, validation = train_test_split(rest, test_size=share, stratify=rest.label, random_state=seed)
+    try:
+        rest, test = train_test_split(clips, test_size=protocol.test, stratify=clips.label, random_state=seed)
+        _, validation = train_test_split(rest, test_size=share, stratify=rest.label, random_state=seed)
+    except ValueError as error:
+        raise PipelineError(
+            f"the clips of {clips.corpus.iloc[0]} cannot be divided in proportion to their labels: {error} "
+            "Add recordings, or choose fewer classes (taxonomy)"
+        ) from None
     part = pd.Series("training", index=clips.id)
     part[validation.id], part[test.id] = "validation", "test"
     return part
@@ -105,6 +111,7 @@ def splits(utterances: pd.DataFrame, protocol: Protocol, seed: int) -> pd.DataFr
     DataFrame
         `pipeline.table.Splits`: a row a clip and fold.
     """
+    utterances = utterances.sort_values("id")  # the same clips in another order are the same data
     if protocol.name == "clips":
         folds = [[by_clip(clips, protocol, seed) for _, clips in utterances.groupby("corpus")]]
     elif protocol.name == "speakers":
