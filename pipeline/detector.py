@@ -11,6 +11,7 @@ import skops.io
 from numpy.typing import NDArray
 
 from pipeline.acoustics import View
+from pipeline.acoustics.warmup import warm_up
 from pipeline.audio import Samples
 from pipeline.taxonomy import Node
 
@@ -90,6 +91,10 @@ class Detector:
         steps = Node.read(self.tree).path(emotion)
         path = tuple(Step(node.name, sum(chances[c] for c in node.classes)) for node in steps)
         return Answer(emotion, chances, path)
+
+    def warm_up(self) -> None:
+        """Do once what the first answer would otherwise wait for (`pipeline.acoustics.warmup`)."""
+        warm_up(self.views.values())
 
     def save(self, folder: Path) -> None:
         """Write the detector as ``detector.skops``: data only, no code."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import table
 from pipeline.acoustics import View
+from pipeline.acoustics.warmup import warm_up
 from pipeline.audio import AudioError, decode
 from pipeline.config import Config, Features
 from pipeline.parallel import each
@@ -57,6 +58,7 @@ def clips(build: Path) -> list[tuple[str, Path]]:
 def main(cfg: Config) -> None:
     """Read build/merge, build/split and build/augment, write build/features."""
     wanted = views(cfg.features)
+    warm_up(wanted.values())
     found = clips(cfg.build)
     failed = []
     with output(cfg.build / "features") as folder:

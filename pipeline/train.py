@@ -238,9 +238,9 @@ def main(cfg: Config) -> None:
         write(trained, drawn, folder)
         record(trained, drawn, data, cfg, digest)
         tracking.log_file(folder / "predictions.parquet")
-        address = tracking.log_detector(
-            Detector(trained.estimator, wanted, cfg.taxonomy.tree, cfg.corpora.name)
-        )
+        detector = Detector(trained.estimator, wanted, cfg.taxonomy.tree, cfg.corpora.name)
+        detector.warm_up()
+        address = tracking.log_detector(detector)
         seconds = round(time.perf_counter() - started, 1)
         facts |= {"run_id": run_id, "experiment": cfg.experiment, "detector": address, "seconds": seconds}
         (folder / "run.json").write_text(json.dumps(facts, indent=2))
