@@ -54,7 +54,7 @@ def connect() -> None:
     PipelineError
         Where the database is locked or the server cannot be reached.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
     mlflow.set_tracking_uri(uri)
     try:
         if uri.startswith("sqlite:///"):
@@ -83,16 +83,20 @@ def run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a run; it ends as failed where the block raises. Yields its id."""
     mlflow.set_experiment(experiment)
     _close_killed(experiment)
-    process = {"host": socket.gethostname(), "pid": str(os.getpid())}
-    with mlflow.start_run(run_name=name, tags={**tags, **process, MLFLOW_GIT_COMMIT: commit()}) as active:
+    with mlflow.start_run(run_name=name, tags={**tags, **_origin()}) as active:
         yield active.info.run_id
 
 
 @contextmanager
 def nested(name: str, tags: Mapping[str, str]) -> Iterator[None]:
     """Open a run inside the open one."""
-    with mlflow.start_run(run_name=name, nested=True, tags={**tags, MLFLOW_GIT_COMMIT: commit()}):
+    with mlflow.start_run(run_name=name, nested=True, tags={**tags, **_origin()}):
         yield
+
+
+def _origin() -> dict[str, str]:
+    """Return the tags that say which process, of which code, a run is of."""
+    return {"host": socket.gethostname(), "pid": str(os.getpid()), MLFLOW_GIT_COMMIT: commit()}
 
 
 def _close_killed(experiment: str) -> None:
@@ -102,8 +106,16 @@ def _close_killed(experiment: str) -> None:
     )
     for old in running:
         pid = old.data.tags.get("pid")
-        if old.data.tags.get("host") == socket.gethostname() and pid and not psutil.pid_exists(int(pid)):
+        if old.data.tags.get("host") == socket.gethostname() and pid and not _alive(int(pid), old):
             mlflow.MlflowClient().set_terminated(old.info.run_id, status="KILLED")
+
+
+def _alive(pid: int, run: Run) -> bool:
+    """Tell whether a run's process is there: one younger than the run has only taken over its number."""
+    try:
+        return bool(psutil.Process(pid).create_time() * 1000 <= run.info.start_time)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def commit() -> str:
