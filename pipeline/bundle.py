@@ -43,6 +43,7 @@ CODE = (
 PACKAGES = (
     "bentoml",
     "bottleneck",
+    "filelock",
     "librosa",
     "mlflow-skinny",
     "pandas",

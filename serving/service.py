@@ -67,7 +67,6 @@ def pinned() -> bentoml.Model:
 class EmotionDetector:
     """Recognises the emotion of a voice."""
 
-    @staticmethod
     @bentoml.on_deployment
     def check() -> None:
         """Refuse to start without a model, in one message instead of one a worker."""

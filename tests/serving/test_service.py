@@ -197,7 +197,8 @@ def test_logs_neither_names_nor_kinds_that_clients_send(service: str, clip: Path
     log = (home.folder / "service.log").read_text()
     assert "path=/predict" in log
     assert "whose-voice" not in log
-    assert "boundary" not in log
+    assert "forged" not in log
+    assert "form-data" not in log
 
 
 def test_guards_its_page(service: str) -> None:
