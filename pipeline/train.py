@@ -120,13 +120,30 @@ def fit(estimator: Any, data: Data, classes: tuple[str, ...], seed: int) -> Trai
     fitted, parts, heard = [], [], []
     for fold in tqdm(sorted(data.splits.fold.unique()), desc="train", unit="fold"):
         chosen = data.part(fold, "training")
-        fitted.append(clone(estimator).fit(rows(data.X, chosen), labels[chosen]))
+        fitted.append(learn(estimator, rows(data.X, chosen), labels[chosen]))
         heard.append(evaluation.scores(labels[chosen], fitted[-1].predict(rows(data.X, chosen)))["uar"])
         parts += [predict(fitted[-1], data, fold, part) for part in ("validation", "test")]
-    final = fitted[0] if len(fitted) == 1 else clone(estimator).fit(data.X, labels)
+    final = fitted[0] if len(fitted) == 1 else learn(estimator, data.X, labels)
     predictions = pd.concat(parts, ignore_index=True)
     report = evaluation.report(predictions, classes, seed) | {"training": {"uar": float(np.mean(heard))}}
     return Trained(fitted, final, predictions, report)
+
+
+def learn(estimator: Any, X: Mapping[str, Any], labels: Any) -> Any:
+    """Fit a copy of an estimator.
+
+    Raises
+    ------
+    PipelineError
+        Where a setting that conf/architecture gives it is out of range or names what is not there.
+    """
+    try:
+        return clone(estimator).fit(X, labels)
+    except ValueError as error:
+        name = type(estimator).__name__
+        raise PipelineError(
+            f"{name} cannot learn with these settings of conf/architecture: {error}"
+        ) from error
 
 
 def predict(estimator: Any, data: Data, fold: int, part: str) -> pd.DataFrame:
@@ -143,10 +160,9 @@ def predict(estimator: Any, data: Data, fold: int, part: str) -> pd.DataFrame:
 
 
 def curves(estimator: Any) -> dict[str, list[float]]:
-    """Return the loss of each epoch, by node where the estimator is a tree."""
-    if isinstance(estimator, Hierarchical):
-        return {node: inner.history_["loss"] for node, inner in estimator.estimators_.items()}
-    return {"loss": estimator.history_["loss"]}
+    """Return the loss of each epoch, by node where the estimator is a tree; of those that tell it."""
+    told = estimator.estimators_ if isinstance(estimator, Hierarchical) else {"loss": estimator}
+    return {name: inner.history_["loss"] for name, inner in told.items() if hasattr(inner, "history_")}
 
 
 def draw(trained: Trained, cfg: Config) -> dict[str, Figure]:
@@ -166,12 +182,13 @@ def draw(trained: Trained, cfg: Config) -> dict[str, Figure]:
 
 def log_nodes(estimator: Hierarchical, settings: Instance, data: Data, fold: int) -> None:
     """Log each decision of the tree as a nested run: its settings, its loss, how often it is right."""
+    nodes: Mapping[str, Instance] = settings.get("nodes") or {}
     for node in Node.read(estimator.tree).decisions:
         inner = estimator.estimators_[node.name]
         branch = {label: child.name for child in node.children for label in child.classes}
         with tracking.nested(f"{node.name}, fold {fold}", {"node": node.name, "fold": str(fold)}):
-            tracking.log_params(settings["nodes"].get(node.name, settings["estimator"]))
-            tracking.log_curves(inner.history_)
+            tracking.log_params(nodes.get(node.name, settings["estimator"]))
+            tracking.log_curves(getattr(inner, "history_", {}))
             for part in ("validation", "test"):
                 chosen = data.part(fold, part)
                 chosen = chosen[data.clips.label.iloc[chosen].isin(node.classes)]
@@ -195,7 +212,7 @@ def record(trained: Trained, drawn: Mapping[str, Figure], data: Data, cfg: Confi
     for part in ("training", "validation", "test"):
         members = data.splits.id[data.splits.part == part]
         used = data.clips[data.clips.id.isin(members)][["id", "label", "speaker", "sha256"]]
-        tracking.log_dataset(used, name, digest, part)
+        tracking.log_dataset(used, f"{name}-{part}", digest, part)  # MLflow keeps one of a name and digest
     tracking.log_metrics(evaluation.flat(trained.report))
     for fold, estimator in enumerate(trained.folds):
         if isinstance(estimator, Hierarchical):
