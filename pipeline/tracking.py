@@ -82,6 +82,7 @@ def _prepare(database: Path) -> None:
 def run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a run; it ends as failed where the block raises. Yields its id."""
     mlflow.set_experiment(experiment)
+    mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")  # how the UI shows it
     _close_killed(experiment)
     with mlflow.start_run(run_name=name, tags={**tags, **_origin()}) as active:
         yield active.info.run_id
