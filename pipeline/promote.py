@@ -84,9 +84,12 @@ def best(build: Path) -> dict[str, Any]:
     Raises
     ------
     PipelineError
-        Where no hierarchical architecture was trained.
+        Where no hierarchical architecture was trained, or `compare` has not run.
     """
-    compared = json.loads((build / "compare" / "metrics.json").read_text())
+    metrics = build / "compare" / "metrics.json"
+    if not metrics.exists():
+        raise PipelineError(f"{metrics} is not there: run the stage 'compare' first (dvc repro does)")
+    compared = json.loads(metrics.read_text())
     runs = {name: json.loads((build / "train" / name / "run.json").read_text()) for name in compared}
     trees = [name for name, facts in runs.items() if facts["kind"] == "hierarchical"]
     if not trees:
