@@ -12,11 +12,9 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import bentoml
-import numpy as np
 from anyio import CapacityLimiter
 from bentoml.exceptions import BentoMLException
 
-from pipeline.audio import RATE
 from serving.app import THREADS, Guarded, app
 
 # The same relative path in the repository and inside a Bento; BentoML starts the service in either folder.
@@ -51,7 +49,8 @@ def pinned() -> bentoml.Model:
         found = None
     if found is None or str(found.tag) != TAG:  # the store takes "name:1" for "name:10" too
         raise BentoMLException(
-            f"the model {TAG} is not in the BentoML model store: run `make repro`, which puts it there"
+            f"the model {TAG} is not in the BentoML model store (BENTOML_HOME): run "
+            "`dvc repro --force --single-item bundle`, which puts the champion there"
         )
     return found
 
@@ -75,8 +74,7 @@ class EmotionDetector:
     def __init__(self) -> None:
         model = pinned()
         detector = bentoml.mlflow.load_model(model).get_raw_model()
-        # The first detection compiles and fills caches; no request should wait for that.
-        detector.detect((0.1 * np.random.default_rng(0).standard_normal(3 * RATE)).astype(np.float32))
+        detector.warm_up()  # no request should wait for what is compiled once
         app.state.detector = detector
         app.state.model = {key: model.info.metadata[key] for key in FIELDS if key in model.info.metadata}
         app.state.limiter = CapacityLimiter(THREADS)
