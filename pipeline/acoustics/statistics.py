@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import librosa
 import numpy as np
-from librosa.decompose import hpss
 from numpy.typing import NDArray
 
+from pipeline.acoustics.harmonic import harmonic
 from pipeline.audio import RATE, Samples
 
 # The constant-Q transform behind tonnetz halves a clip's rate octave by octave and warns of its lowest ones
@@ -58,13 +58,13 @@ class Statistics:
         mel = librosa.feature.melspectrogram(S=magnitude**2, sr=self.rate, n_mels=self.n_mels)
         # librosa's own mfcc(y=…) takes 128 bands whatever n_mels says elsewhere.
         cepstrum = mel if self.n_mels == 128 else librosa.feature.melspectrogram(S=magnitude**2, sr=self.rate)
-        harmonic = librosa.istft(hpss(spectrum)[0], length=len(sound), dtype=sound.dtype)
+        lasting = librosa.istft(harmonic(spectrum), length=len(sound), dtype=sound.dtype)
         features = (
             librosa.feature.mfcc(S=librosa.power_to_db(cepstrum), sr=self.rate, n_mfcc=self.n_mfcc),
             librosa.feature.chroma_stft(S=magnitude, sr=self.rate),
             mel,
             librosa.feature.spectral_contrast(S=magnitude, sr=self.rate),
-            librosa.feature.tonnetz(y=harmonic, sr=self.rate),
+            librosa.feature.tonnetz(y=lasting, sr=self.rate),
         )
         return np.concatenate([feature.mean(axis=1) for feature in features]).astype(np.float32)
 

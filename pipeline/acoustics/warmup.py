@@ -10,7 +10,8 @@ from filelock import FileLock
 from pipeline.acoustics import View
 from pipeline.audio import RATE
 
-LOCK = Path(tempfile.gettempdir()) / "emotion-detector-compile.lock"
+# One a user: another's lock file could not be opened.
+LOCK = Path(tempfile.gettempdir()) / f"emotion-detector-compile-{Path.home().name}.lock"
 
 
 def warm_up(views: Iterable[View]) -> None:
