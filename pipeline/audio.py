@@ -17,6 +17,7 @@ MAX_BYTES = 64 * 2**20
 MAX_SECONDS = 600.0
 MIN_SECONDS = 0.1  # a shorter sound has not one syllable
 MAX_CHANNELS = 8
+MAX_SAMPLES = 2**26  # over all channels: ten minutes of 48 kHz stereo; a small file can claim far more
 RATES = (4_000, 192_000)  # Hz: below, no voice; above, no recorder
 SILENCE = 10 ** (-70 / 20)  # peak below -70 dB of full scale: nothing was said
 
@@ -156,10 +157,10 @@ def _refuse_header(file: sf.SoundFile) -> None:
         raise AudioError(
             "channels", f"the file has {file.channels} channels", f"mix it down to {MAX_CHANNELS} or fewer"
         )
-    if file.frames / file.samplerate > MAX_SECONDS:
+    if file.frames / file.samplerate > MAX_SECONDS or file.frames * file.channels > MAX_SAMPLES:
         raise AudioError(
             "long",
-            f"the recording is longer than {MAX_SECONDS:.0f} s",
+            f"the recording is longer than {MAX_SECONDS:.0f} s or holds too many samples",
             "cut out the part that you want to know about",
         )
 

@@ -24,7 +24,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from pipeline import tracking
 from pipeline.config import Config
-from pipeline.detect import about
+from pipeline.detector import about
 from pipeline.stage import ROOT, PipelineError, output, stage
 
 log = logging.getLogger("bundle")

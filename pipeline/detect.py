@@ -14,14 +14,8 @@ from typing import Any
 
 from pipeline import tracking
 from pipeline.audio import AudioError, Samples, decode
-from pipeline.detector import DEMONSTRATION, Detector
+from pipeline.detector import Detector, about
 from pipeline.stage import ROOT, PipelineError, choices
-
-
-def about(name: str, version: str, trained_on: str) -> dict[str, str]:
-    """Say which model answers; a demonstration model says that it is one."""
-    note = {"note": DEMONSTRATION} if trained_on == "sample" else {}
-    return {"name": name, "version": version, "trained_on": trained_on, **note}
 
 
 def champion(taxonomy: str) -> tuple[Detector, dict[str, str]]:

@@ -115,6 +115,12 @@ class Detector:
         return loaded
 
 
+def about(name: str, version: str, trained_on: str) -> dict[str, str]:
+    """Say which model answers; a demonstration model says that it is one."""
+    note = {"note": DEMONSTRATION} if trained_on == "sample" else {}
+    return {"name": name, "version": version, "trained_on": trained_on, **note}
+
+
 TRUSTED = [
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "pipeline.detector.Detector",

@@ -7,8 +7,8 @@ import soundfile as sf
 from champion import NAME, Home, tone
 
 from pipeline.audio import RATE
-from pipeline.detect import about, main
-from pipeline.detector import DEMONSTRATION, Detector
+from pipeline.detect import main
+from pipeline.detector import DEMONSTRATION, Detector, about
 
 
 @pytest.fixture(scope="module")
