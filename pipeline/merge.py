@@ -146,7 +146,7 @@ def main(cfg: Config) -> None:
         for corpus, counts in summary.items():
             counts["clips"] = int((utterances.corpus == corpus).sum())
             counts["speakers"] = int(utterances[utterances.corpus == corpus].speaker.nunique())
-            counts["quarantined"] = Counter(quarantine[quarantine.corpus == corpus].reason.tolist())
+            counts["quarantined"] = quarantine[quarantine.corpus == corpus].reason.value_counts().to_dict()
             log.info("%s: %s", corpus, counts)
         summary["missing"] = missing
         (folder / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True))

@@ -1,5 +1,6 @@
 """Work on many clips: over all cores, in order, with a progress bar."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -24,4 +25,5 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, what:
         What the progress bar says.
     """
     results = Parallel(n_jobs=jobs, return_as="generator")(delayed(work)(item) for item in items)
-    yield from tqdm(results, total=len(items), desc=what, unit="clip", mininterval=1.0)
+    pause = 1.0 if sys.stderr.isatty() else 15.0  # seconds; in a log every look at the bar stays
+    yield from tqdm(results, total=len(items), desc=what, unit="clip", mininterval=pause)
