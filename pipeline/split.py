@@ -40,14 +40,8 @@ def by_speaker(clips: pd.DataFrame, protocol: Protocol, seed: int) -> pd.Series:
     """Give each speaker of one corpus to one part."""
     part = pd.Series("training", index=clips.id)
     test = hold_out(clips, protocol.test, seed)
-    if not test.any():
-        raise PipelineError(
-            f"the corpus {clips.corpus.iloc[0]} has one speaker, {clips.speaker.iloc[0]}, who cannot be in "
-            "training and test at once: add recordings of another, take the corpus out of data/, or choose "
-            "protocol: clips"
-        )
-    part[test] = "test"
     rest = clips[~test]
+    part[test] = "test"
     part[rest.id[hold_out(rest, protocol.validation / (1 - protocol.test), seed)]] = "validation"
     return part
 
@@ -73,20 +67,11 @@ def by_fold(clips: pd.DataFrame, protocol: Protocol, seed: int) -> Iterator[pd.S
 
     RAVDESS keeps EmoBox's folds, so that its numbers can be laid beside published ones.
     """
-    corpus, speakers = clips.corpus.iloc[0], clips.speaker.nunique()
-    if corpus in protocol.training_only:
-        yield from [pd.Series("training", index=clips.id)] * protocol.folds
-        return
-    if speakers < 2:
-        raise PipelineError(
-            f"the corpus {corpus} has one speaker, {clips.speaker.iloc[0]}, who cannot be in training and "
-            "test at once: add recordings of another, or name it in training_only of conf/protocol/folds.yaml"
-        )
-    if corpus == "ravdess":
+    if clips.corpus.iloc[0] == "ravdess":
         fold_of = {f"ravdess-{actor}": i for i, fold in enumerate(ravdess.FOLDS) for actor in fold}
         number = clips.speaker.map(fold_of).to_numpy()
     else:
-        number = groups(clips, min(protocol.folds, speakers), seed)
+        number = groups(clips, min(protocol.folds, clips.speaker.nunique()), seed)
     for fold in range(protocol.folds):
         part = pd.Series("training", index=clips.id)
         test = number == fold
@@ -94,6 +79,21 @@ def by_fold(clips: pd.DataFrame, protocol: Protocol, seed: int) -> Iterator[pd.S
         part[test] = "test"
         part[rest.id[hold_out(rest, protocol.validation, seed + fold)]] = "validation"
         yield part
+
+
+def two_speakers(clips: pd.DataFrame, protocol: Protocol) -> None:
+    """Refuse to divide by speaker a corpus that has but one.
+
+    Raises
+    ------
+    PipelineError
+    """
+    if clips.speaker.nunique() < 2:
+        raise PipelineError(
+            f"the corpus {clips.corpus.iloc[0]} has one speaker, {clips.speaker.iloc[0]}, who cannot be in "
+            "training and test at once: add recordings of another, name it in training_only of "
+            f"conf/protocol/{protocol.name}.yaml, or choose protocol: clips"
+        )
 
 
 def splits(utterances: pd.DataFrame, protocol: Protocol, seed: int) -> pd.DataFrame:
@@ -112,19 +112,27 @@ def splits(utterances: pd.DataFrame, protocol: Protocol, seed: int) -> pd.DataFr
         `pipeline.table.Splits`: a row a clip and fold.
     """
     utterances = utterances.sort_values("id")  # the same clips in another order are the same data
+    helping = utterances.corpus.isin(protocol.training_only)
+    corpora = [clips for _, clips in utterances[~helping].groupby("corpus")]
     if protocol.name == "clips":
-        folds = [[by_clip(clips, protocol, seed) for _, clips in utterances.groupby("corpus")]]
-    elif protocol.name == "speakers":
-        folds = [[by_speaker(clips, protocol, seed) for _, clips in utterances.groupby("corpus")]]
+        folds = [[by_clip(clips, protocol, seed) for clips in corpora]]
     else:
-        corpora = [list(by_fold(clips, protocol, seed)) for _, clips in utterances.groupby("corpus")]
-        folds = [list(parts) for parts in zip(*corpora, strict=True)]
+        for clips in corpora:
+            two_speakers(clips, protocol)
+        if protocol.name == "speakers":
+            folds = [[by_speaker(clips, protocol, seed) for clips in corpora]]
+        else:
+            by_corpus = [by_fold(clips, protocol, seed) for clips in corpora]
+            folds = [list(parts) for parts in zip(*by_corpus, strict=True)]
     # A fold that tests nobody (actors who are not in the data) is no fold.
-    tested = [pd.concat(parts) for parts in folds if any("test" in set(part) for part in parts)]
-    if not tested:
+    folds = [parts for parts in folds if any("test" in set(part) for part in parts)]
+    if not folds:
         raise PipelineError(
-            "no corpus at hand is to be tested: conf/protocol/folds.yaml names them all in training_only"
+            f"no corpus at hand is to be tested: conf/protocol/{protocol.name}.yaml names them all in "
+            "training_only"
         )
+    only_heard = pd.Series("training", index=utterances.id[helping])
+    tested = [pd.concat([*parts, only_heard]) for parts in folds]
     return pd.concat(
         [
             pd.DataFrame({"fold": fold, "id": parts.index, "part": parts.to_numpy()})

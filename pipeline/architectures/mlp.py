@@ -101,8 +101,8 @@ class MLP(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return class probabilities, shape (n_clips, n_classes), rows summing to 1."""
         check_is_fitted(self)
-        chances = self.model_.predict_proba(select(X, self.view)).astype(np.float64)
-        return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+        # In double precision, so that a clip's answer does not depend on how many are beside it.
+        return np.asarray(self.model_.predict_proba(np.asarray(select(X, self.view), dtype=np.float64)))
 
     def predict(self, X: Any) -> NDArray[np.str_]:
         """Return the most probable class of each clip."""

@@ -61,7 +61,7 @@ def test_probabilities_sum_to_1(fitted):
     for table in (X, strange):
         chances = model.predict_proba(table)
         assert chances.shape == (len(X["statistics"]), len(CLASSES[name]))
-        assert np.abs(chances.sum(axis=1) - 1).max() <= 1e-6
+        assert np.abs(chances.sum(axis=1) - 1).max() <= 1e-12
         assert (chances >= 0).all()
     assert model.classes_.tolist() == CLASSES[name]
 
@@ -102,9 +102,9 @@ def test_a_clip_s_answer_does_not_depend_on_its_company(fitted):
     together = model.predict_proba(X)
     for i in (0, 7, len(together) - 1):
         alone = model.predict_proba(rows(X, np.array([i])))[0]
-        assert np.abs(alone - together[i]).max() <= 1e-6
+        assert np.abs(alone - together[i]).max() <= 1e-12
     order = RNG.permutation(len(together))
-    assert np.abs(model.predict_proba(rows(X, order)) - together[order]).max() <= 1e-6
+    assert np.abs(model.predict_proba(rows(X, order)) - together[order]).max() <= 1e-12
 
 
 def test_predict_is_the_most_probable_class_and_learns(fitted):
