@@ -11,7 +11,9 @@ from pipeline.config import Config
 from pipeline.stage import ROOT, PipelineError, choices, validated
 
 GROUPS = sorted(
-    (file.parent.name, file.stem) for file in (ROOT / "conf").glob("*/*.yaml") if file.parent.name != "hydra"
+    (file.parent.name, file.stem)
+    for file in (ROOT / "conf").glob("*/*.yaml")
+    if file.parent.name not in ("hydra", "given")
 )
 
 
