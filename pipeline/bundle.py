@@ -28,6 +28,7 @@ from pipeline.detector import about
 from pipeline.stage import ROOT, PipelineError, output, stage
 
 log = logging.getLogger("bundle")
+logging.getLogger("bentoml").setLevel(logging.WARNING)  # what it adds to a file of its own is no news
 
 SERVICE = "serving.service:EmotionDetector"
 CODE = (
