@@ -11,6 +11,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from project import Done, Project
 
 from pipeline import augment, features, merge, split
 from pipeline.audio import RATE
@@ -92,6 +93,13 @@ def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage in (merge, split, augment, features):
         stage.main(cfg)
     return build
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
+    """A fresh clone in which the whole pipeline has run, and what DVC said: to be read, not written."""
+    project = Project.fresh(tmp_path_factory.mktemp("complete"))
+    return project, project.repro()
 
 
 @pytest.fixture
