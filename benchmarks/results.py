@@ -1,0 +1,72 @@
+"""The tables of RESULTS.md: every taxonomy under every protocol on what is in data/.
+
+    python -m benchmarks.results [corpora=full] > table.md
+
+Runs `dvc repro` for each pair of choices in a copy of params.yaml's own, so that what was computed before
+is taken from DVC's cache; params.yaml is as it was afterwards.
+"""
+
+import json
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from benchmarks.stages import machine
+from pipeline.stage import ROOT
+
+TAXONOMIES = ("six", "four")
+PROTOCOLS = ("folds", "clips")
+SHOWN = ("architecture", "part", "name", "uar", "accuracy", "macro_f1", "ece", "clips", "speakers")
+
+
+def section(taxonomy: str, protocol: str) -> str:
+    """Return what `compare` found, as Markdown."""
+    compared = ROOT / "build" / "compare"
+    table = pd.read_csv(compared / "comparison.csv")
+    for score in ("uar", "accuracy", "macro_f1"):
+        table[score] = [
+            f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ({low:.3f}–{high:.3f})"
+            for value, low, high in zip(
+                table[score], table[f"{score}_low"], table[f"{score}_high"], strict=True
+            )
+        ]
+    table["ece"] = table.ece.map("{:.3f}".format)
+    runs = [json.loads(path.read_text()) for path in sorted(ROOT.glob("build/train/*/run.json"))]
+    seconds = ", ".join(f"{run['architecture']} {run['seconds']:.0f} s" for run in runs)
+    shared = "; **speakers are shared between training and test**" if runs[0]["shares_speakers"] else ""
+    told = [entry["sentence"] for entry in json.loads((compared / "differences.json").read_text())]
+    return "\n\n".join(
+        [
+            f"### {taxonomy.capitalize()} classes, protocol `{protocol}`{shared}",
+            table[list(SHOWN)].to_markdown(index=False, disable_numparse=True),
+            *told,
+            f"Training: {seconds}. Commit {runs[0]['commit']}, data {runs[0]['splits'][:16]}.",
+        ]
+    )
+
+
+def main() -> None:
+    """Run every pair of choices and print the tables."""
+    params = ROOT / "params.yaml"
+    before = params.read_text()
+    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    sections = []
+    try:
+        for taxonomy, protocol in tqdm(list(product(TAXONOMIES, PROTOCOLS)), unit="pair"):
+            chosen = yaml.safe_load(before) | given | {"taxonomy": taxonomy, "protocol": protocol}
+            params.write_text(yaml.safe_dump(chosen, sort_keys=False))
+            dvc = Path(sys.executable).with_name("dvc")
+            subprocess.run([dvc, "repro", "--pull"], cwd=ROOT, check=True, stdout=sys.stderr)
+            sections.append(section(taxonomy, protocol))
+    finally:
+        params.write_text(before)
+    print(f"{machine()}\n\n" + "\n\n".join(sections))
+
+
+if __name__ == "__main__":
+    main()
