@@ -3,10 +3,12 @@
 What the values mean is said in conf/, next to them.
 """
 
+from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from hydra.utils import get_object
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.taxonomy import EMOTIONS, Node
 
@@ -87,3 +89,23 @@ class Config(Group):
     jobs: int
     build: Path
     experiment: str
+
+    @model_validator(mode="after")
+    def _given_to_the_architecture(self) -> Self:
+        # References in conf/architecture would say the same, but `dvc exp run -S` cannot follow them.
+        self.architecture.update(given(self.architecture, random_state=self.seed, tree=self.taxonomy.tree))
+        return self
+
+
+def given(settings: Instance, **values: Any) -> Instance:
+    """Fill in what the run decides and not the file: in every object to be that takes it and lacks it."""
+    filled = {
+        key: given(value, **values) if isinstance(value, dict) else value for key, value in settings.items()
+    }
+    if "_target_" not in settings:
+        return filled
+    try:
+        accepted = signature(get_object(settings["_target_"])).parameters
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return filled  # no such object: said where it is to be made
+    return {key: value for key, value in values.items() if key in accepted} | filled

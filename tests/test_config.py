@@ -5,15 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from pipeline.config import Config
 from pipeline.stage import ROOT, PipelineError, choices, validated
 
 GROUPS = sorted(
-    (file.parent.name, file.stem)
-    for file in (ROOT / "conf").glob("*/*.yaml")
-    if file.parent.name not in ("hydra", "given")
+    (file.parent.name, file.stem) for file in (ROOT / "conf").glob("*/*.yaml") if file.parent.name != "hydra"
 )
 
 
@@ -34,7 +31,9 @@ def test_every_choice_composes_and_validates(compose, group: str, choice: str):
 
 @pytest.mark.parametrize(("group", "choice"), GROUPS)
 def test_every_target_instantiates(compose, group: str, choice: str):
-    settings = OmegaConf.to_container(compose(f"{group}={choice}")[group], resolve=True)
+    cfg = validated(compose(f"{group}={choice}"))
+    settings = getattr(cfg, group)
+    settings = settings if isinstance(settings, dict) else settings.model_dump()
     targets = []
 
     def visit(node: object) -> None:
@@ -65,6 +64,9 @@ def test_seed_and_tree_reach_the_architecture(compose):
     cfg = validated(compose("architecture=hierarchical", "taxonomy=four", "seed=41"))
     assert cfg.architecture["tree"] == cfg.taxonomy.tree
     assert cfg.architecture["estimator"]["random_state"] == 41
+    assert "random_state" not in cfg.architecture  # the tree itself takes none
+    node = "+architecture.nodes.aroused={_target_:pipeline.architectures.mlp.MLP,random_state:7}"
+    assert validated(compose(node)).architecture["nodes"]["aroused"]["random_state"] == 7
     assert cfg.experiment == "emotion-detector-four"
 
 
