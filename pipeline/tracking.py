@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.audio import RATE
 from pipeline.detector import Detector
@@ -57,15 +58,24 @@ def connect() -> None:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
     mlflow.set_tracking_uri(uri)
-    try:
+    with answering():
         if uri.startswith("sqlite:///"):
             _prepare(Path(uri.removeprefix("sqlite:///")))
         else:
             mlflow.search_experiments(max_results=1)
-    except (MlflowException, sqlite3.Error) as error:
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Say what a person can do where MLflow fails in the block, or in the function that this decorates."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+        reason = str(error).strip().splitlines()[0]
         raise PipelineError(
-            f"MLflow does not answer at {uri} ({error}): see whether another program holds the database "
-            "or the server is down, or set MLFLOW_TRACKING_URI to another"
+            f"MLflow does not answer at {mlflow.get_tracking_uri()} ({reason}): see whether another program "
+            "holds the database, its disk is full or the server is down, or set MLFLOW_TRACKING_URI to "
+            "another"
         ) from None
 
 
@@ -82,11 +92,12 @@ def _prepare(database: Path) -> None:
 @contextmanager
 def run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a run; it ends as failed where the block raises. Yields its id."""
-    mlflow.set_experiment(experiment)
-    mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")  # how the UI shows it
-    _close_killed(experiment)
-    with mlflow.start_run(run_name=name, tags={**tags, **_origin()}) as active:
-        yield active.info.run_id
+    with answering():
+        mlflow.set_experiment(experiment)
+        mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")  # how the UI shows it
+        _close_killed(experiment)
+        with mlflow.start_run(run_name=name, tags={**tags, **_origin()}) as active:
+            yield active.info.run_id
 
 
 @contextmanager
@@ -228,6 +239,7 @@ def predictions(run_id: str) -> pd.DataFrame:
         return pd.read_parquet(path)
 
 
+@answering()
 def register(name: str, run_id: str, address: str, tags: Mapping[str, str]) -> ModelVersion:
     """Register a run's detector, or return the version that it already is."""
     client = mlflow.MlflowClient()
@@ -239,17 +251,20 @@ def register(name: str, run_id: str, address: str, tags: Mapping[str, str]) -> M
     return client.create_model_version(name, source=address, run_id=run_id, tags=dict(tags))
 
 
+@answering()
 def tag(version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Set tags of a registered version."""
     for key, value in tags.items():
         mlflow.MlflowClient().set_model_version_tag(version.name, version.version, key, value)
 
 
+@answering()
 def promote(version: ModelVersion) -> None:
     """Give a version the alias ``champion``."""
     mlflow.MlflowClient().set_registered_model_alias(version.name, CHAMPION, version.version)
 
 
+@answering()
 def champion(name: str) -> ModelVersion | None:
     """Return the version that carries the alias ``champion``; None where none does."""
     try:

@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from pipeline import tracking
 from pipeline.acoustics.statistics import Statistics
@@ -228,3 +229,14 @@ def test_the_commit_is_git_s():
         ["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, check=True
     )
     assert tracking.commit().endswith("+changes") == bool(changed.stdout)
+
+
+def test_says_what_to_do_where_mlflow_fails_within_a_run(database: Path) -> None:
+    tracking.connect()
+    with (
+        pytest.raises(PipelineError, match=r"mlflow\.db \(disk is full\): see whether"),
+        tracking.run("e", "r", {}),
+    ):
+        raise MlflowException("disk is full\nand a stack of reasons")
+    (run,) = mlflow.search_runs(experiment_names=["e"], output_format="list")
+    assert run.info.status == "FAILED"
