@@ -1,5 +1,6 @@
 """A multilayer perceptron over the statistics of a clip."""
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -83,6 +84,10 @@ class MLP(ClassifierMixin, BaseEstimator):
         ValueError
             Where a parameter or the arrays do not fit.
         """
+        for name in ("units", "batch_size"):  # scikit-learn looks at these too late to name them
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
         table = select(X, self.view)
         network = MLPClassifier(
             hidden_layer_sizes=(self.units,),

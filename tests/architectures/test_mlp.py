@@ -97,3 +97,10 @@ def test_a_clone_is_unfitted_and_alike():
     assert copy.get_params() == model.get_params()
     assert not hasattr(copy, "model_")
     assert MLP().set_params(units=5).units == 5
+
+
+@pytest.mark.parametrize("name", ["units", "batch_size"])
+@pytest.mark.parametrize("value", ["many", 0, 1.5])
+def test_a_size_that_is_none_is_named(name: str, value: object):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number above 0, not {value!r}"):
+        small(**{name: value}).fit(X, LABELS)
