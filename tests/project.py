@@ -62,14 +62,17 @@ class Project:
 
     def clone(self, home: Path) -> "Project":
         """Copy the project with all that was made in it, as if it had been made there."""
+
+        def copy(source: str, target: str) -> None:
+            # Linked where DVC and the stages put new files into the place of old ones.
+            large = Path(source).relative_to(self.home).parts[1] in ("build", "data", "dvcstore")
+            (os.link if large else shutil.copy2)(source, target)
+
         for name in ("project", "bentoml"):
-            shutil.copytree(
-                self.home / name, home / name, ignore=shutil.ignore_patterns("cache", "mlflow.db")
-            )
-        # DVC never writes into a file of its cache.
-        shutil.copytree(
-            self.folder / ".dvc" / "cache", home / "project" / ".dvc" / "cache", copy_function=os.link
-        )
+            left_out = shutil.ignore_patterns("mlflow.db", "cache")
+            shutil.copytree(self.home / name, home / name, ignore=left_out, copy_function=copy)
+        cache = Path("project", ".dvc", "cache")
+        shutil.copytree(self.home / cache, home / cache, copy_function=os.link)
         # MLflow knows its artifacts by their absolute paths.
         with closing(sqlite3.connect(self.folder / "mlflow.db")) as old:
             dump = "\n".join(old.iterdump()).replace(str(self.folder), str(home / "project"))

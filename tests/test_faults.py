@@ -125,7 +125,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done
     cuts = [
         cut("download@savee", 3),
         cut("merge", 8),
-        cut("features", 30),
+        cut("features", 12),
         cut("train@hierarchical", 2),
         cut("promote", 6),
     ]
