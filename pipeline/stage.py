@@ -64,7 +64,9 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
     def app() -> None:
         given = {argument.split("=")[0].lstrip("+~") for argument in sys.argv[1:]}
         defaults = [choice for choice in choices() if choice.split("=")[0] not in given]
-        sys.argv[1:1] = defaults
+        # Side by side with the overrides given: an option such as -m may stand before or after all of them.
+        first = next((i for i, a in enumerate(sys.argv) if i and "=" in a and a[0] != "-"), len(sys.argv))
+        sys.argv[first:first] = defaults
         hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="config")(run)()
 
     return app

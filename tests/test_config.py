@@ -123,3 +123,12 @@ def test_a_stage_ends_with_a_message_and_status_1(tmp_path: Path, arguments: lis
     for word in named:
         assert word in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-m", "seed=1,2"], ["seed=1,2", "-m"], ["--multirun", "seed=1,2", "jobs=1"]]
+)
+def test_a_stage_takes_hydra_s_options_before_and_after_the_choices(tmp_path: Path, arguments: list[str]):
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert "utterances.parquet" in done.stderr  # it got as far as to read its input
