@@ -103,7 +103,7 @@ def test_too_few_speakers_are_named(project: Project, speakers: list[str], said:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done]]:
-    """A clone in which the pipeline was killed in five stages, each time at another moment, and then run.
+    """A clone in which the pipeline was killed in six stages, each time at another moment, and then run.
 
     MLflow's database is another than by default.
     """
@@ -117,6 +117,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done
             running.reach(stage)
             if stage.startswith("train"):
                 running.wait_for(lambda: running_runs(project) > 0, "it opened a run")
+            if stage == "bundle":
+                running.wait_for((home / "bentoml" / "models" / SIX).exists, "it imported the champion")
             time.sleep(moment.uniform(0, seconds))
             running.kill()
 
@@ -127,7 +129,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done
         cut("merge", 8),
         cut("features", 12),
         cut("train@hierarchical", 2),
-        cut("promote", 6),
+        cut("promote", 2),
+        cut("bundle", 1),
     ]
     return project, [*cuts, project.repro()]
 
@@ -144,7 +147,7 @@ def running_runs(project: Project) -> int:
 
 def test_a_killed_run_goes_on_with_no_help(killed: tuple[Project, list[Done]]) -> None:
     project, runs = killed
-    assert [done.status for done in runs] == [-9] * 5 + [0], runs[-1].output
+    assert [done.status for done in runs] == [-9] * 6 + [0], runs[-1].output
     assert project.partial() == []
     assert project.repro().ran == []
     assert project.git("status", "--porcelain") in ("", "?? dvc.lock\n", " M dvc.lock\n")
