@@ -14,6 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from project import Done, Project
 
 from pipeline import augment, features, merge, split
+from pipeline.acoustics.logmel import LogMel
+from pipeline.acoustics.statistics import Statistics
+from pipeline.acoustics.warmup import warm_up
 from pipeline.audio import RATE
 from pipeline.config import Config
 from pipeline.corpora import CORPORA
@@ -27,6 +30,22 @@ PITCHES = {
     "06": 230.0,
     "07": 180.0,
 }  # Hz, by RAVDESS code
+
+LONGEST = ("test_pipeline", "test_faults")  # share one full run of the pipeline
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile librosa's loops before workers, and the stages that they start, would do it at once."""
+    if not hasattr(config, "workerinput"):
+        warm_up([Statistics(), LogMel()])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, which makes its slow fixtures once; the longest come first."""
+    for item in items:
+        group = LONGEST[0] if item.path.stem in LONGEST else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def composed(*overrides: str) -> DictConfig:
