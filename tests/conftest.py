@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         warm_up([Statistics(), LogMel()])
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, which makes its slow fixtures once; the longest come first."""
     for item in items:
