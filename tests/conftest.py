@@ -40,12 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
         warm_up([Statistics(), LogMel()])
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep a file's tests on one worker, which makes its slow fixtures once."""
+    group = LONGEST[0] if item.path.stem in LONGEST else str(item.path)
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, which makes its slow fixtures once; the longest come first."""
-    for item in items:
-        group = LONGEST[0] if item.path.stem in LONGEST else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
