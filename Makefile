@@ -22,7 +22,7 @@ test: $(VENV)/ready           ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 10
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
 
 serve: $(VENV)/ready          ## the champion on http://localhost:3000
 	$(BIN)/bentoml serve serving.service:EmotionDetector

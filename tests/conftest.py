@@ -31,19 +31,13 @@ PITCHES = {
     "07": 180.0,
 }  # Hz, by RAVDESS code
 
-LONGEST = ("test_pipeline", "test_faults")  # share one full run of the pipeline
+LONGEST = ("test_pipeline", "test_faults")  # each runs the whole pipeline
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile librosa's loops before workers, and the stages that they start, would do it at once."""
     if not hasattr(config, "workerinput"):
         warm_up([Statistics(), LogMel()])
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep a file's tests on one worker, which makes its slow fixtures once."""
-    group = LONGEST[0] if item.path.stem in LONGEST else str(item.path)
-    item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
