@@ -17,25 +17,17 @@ import yaml
 from tqdm import tqdm
 
 from benchmarks.stages import machine
+from pipeline.compare import readable
 from pipeline.stage import ROOT
 
 TAXONOMIES = ("six", "four")
 PROTOCOLS = ("folds", "clips")
-SHOWN = ("architecture", "part", "name", "uar", "accuracy", "macro_f1", "ece", "clips", "speakers")
 
 
 def section(taxonomy: str, protocol: str) -> str:
     """Return what `compare` found, as Markdown."""
     compared = ROOT / "build" / "compare"
     table = pd.read_csv(compared / "comparison.csv")
-    for score in ("uar", "accuracy", "macro_f1"):
-        table[score] = [
-            f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ({low:.3f}–{high:.3f})"
-            for value, low, high in zip(
-                table[score], table[f"{score}_low"], table[f"{score}_high"], strict=True
-            )
-        ]
-    table["ece"] = table.ece.map("{:.3f}".format)
     runs = [json.loads(path.read_text()) for path in sorted(ROOT.glob("build/train/*/run.json"))]
     seconds = ", ".join(f"{run['architecture']} {run['seconds']:.0f} s" for run in runs)
     shared = "; **speakers are shared between training and test**" if runs[0]["shares_speakers"] else ""
@@ -43,7 +35,7 @@ def section(taxonomy: str, protocol: str) -> str:
     return "\n\n".join(
         [
             f"### {taxonomy.capitalize()} classes, protocol `{protocol}`{shared}",
-            table[list(SHOWN)].to_markdown(index=False, disable_numparse=True),
+            readable(table, ["architecture", "part", "name"]).to_markdown(index=False, disable_numparse=True),
             *told,
             f"Training: {seconds}. Commit {runs[0]['commit']}, data {runs[0]['splits'][:16]}.",
         ]

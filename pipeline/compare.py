@@ -173,9 +173,9 @@ def sentence(a: str, b: str, result: dict[str, Any]) -> str:
     return f"Whether {a} is better than {b} cannot be told: {numbers}."
 
 
-def page(table: pd.DataFrame, found: list[dict[str, Any]], about: str, note: str) -> str:
-    """Return the comparison as Markdown for people; parameters as `main` makes them."""
-    shown = table[["architecture", "kind", "view", "part", "name"]].fillna("–").copy()
+def readable(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the comparison's columns `names` and its scores, in words that fit a Markdown table."""
+    shown = table[names].fillna("–").copy()
     for score in SCORES:
         shown[score] = [
             f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ({low:.3f}–{high:.3f})"
@@ -185,6 +185,12 @@ def page(table: pd.DataFrame, found: list[dict[str, Any]], about: str, note: str
         ]
     shown["ece"] = table["ece"].map("{:.3f}".format)
     shown[["clips", "speakers"]] = table[["clips", "speakers"]]
+    return shown
+
+
+def page(table: pd.DataFrame, found: list[dict[str, Any]], about: str, note: str) -> str:
+    """Return the comparison as Markdown for people; parameters as `main` makes them."""
+    shown = readable(table, ["architecture", "kind", "view", "part", "name"])
     told = [entry["sentence"] for entry in found] or [
         "No hierarchical and flat architecture read the same view."
     ]

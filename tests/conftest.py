@@ -31,18 +31,11 @@ PITCHES = {
     "07": 180.0,
 }  # Hz, by RAVDESS code
 
-LONGEST = ("test_pipeline", "test_faults")  # each runs the whole pipeline
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile librosa's loops before workers, and the stages that they start, would do it at once."""
     if not hasattr(config, "workerinput"):
         warm_up([Statistics(), LogMel()])
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def composed(*overrides: str) -> DictConfig:
