@@ -116,20 +116,20 @@ def make(architecture: Instance, at_hand: Mapping[str, Any]) -> Any:
 
 def fit(estimator: Any, data: Data, classes: tuple[str, ...], seed: int) -> Trained:
     """Fit an architecture on each fold and score it on the clips that the fold held out."""
-    labels = data.clips.label.to_numpy()
+    labels, speakers = data.clips.label.to_numpy(), data.clips.speaker.to_numpy()
     fitted, parts, heard = [], [], []
     for fold in tqdm(sorted(data.splits.fold.unique()), desc="train", unit="fold"):
         chosen = data.part(fold, "training")
-        fitted.append(learn(estimator, rows(data.X, chosen), labels[chosen]))
+        fitted.append(learn(estimator, rows(data.X, chosen), labels[chosen], speakers[chosen]))
         heard.append(evaluation.scores(labels[chosen], fitted[-1].predict(rows(data.X, chosen)))["uar"])
         parts += [predict(fitted[-1], data, fold, part) for part in ("validation", "test")]
-    final = fitted[0] if len(fitted) == 1 else learn(estimator, data.X, labels)
+    final = fitted[0] if len(fitted) == 1 else learn(estimator, data.X, labels, speakers)
     predictions = pd.concat(parts, ignore_index=True)
     report = evaluation.report(predictions, classes, seed) | {"training": {"uar": float(np.mean(heard))}}
     return Trained(fitted, final, predictions, report)
 
 
-def learn(estimator: Any, X: Mapping[str, Any], labels: Any) -> Any:
+def learn(estimator: Any, X: Mapping[str, Any], labels: Any, speakers: Any) -> Any:
     """Fit a copy of an estimator.
 
     Raises
@@ -138,7 +138,7 @@ def learn(estimator: Any, X: Mapping[str, Any], labels: Any) -> Any:
         Where a setting that conf/architecture gives it is out of range or names what is not there.
     """
     try:
-        return clone(estimator).fit(X, labels)
+        return clone(estimator).fit(X, labels, speakers)
     except ValueError as error:
         name = type(estimator).__name__
         raise PipelineError(

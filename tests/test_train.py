@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from pipeline import features, split, table, tracking, train
+from pipeline.architectures import SILENT
 from pipeline.architectures.mlp import MLP
 from pipeline.audio import decode
 from pipeline.config import Config
@@ -28,7 +29,7 @@ class Spy(ClassifierMixin, BaseEstimator):
     views = ("row",)
     heard: list[list[int]] = []
 
-    def fit(self, X, y):
+    def fit(self, X, y, groups=None, monitor=SILENT):
         Spy.heard.append([int(row) for row in X["row"][:, 0]])
         self.classes_ = np.unique(y)
         return self
@@ -45,7 +46,7 @@ class Silent(ClassifierMixin, BaseEstimator):
 
     views = ("statistics",)
 
-    def fit(self, X, y):
+    def fit(self, X, y, groups=None, monitor=SILENT):
         self.model_ = LogisticRegression(max_iter=20).fit(X["statistics"], y)
         self.classes_ = self.model_.classes_
         return self

@@ -5,14 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.architectures import rows
+from pipeline.architectures import SILENT, Architecture, Monitor, rows
 from pipeline.taxonomy import Node
 
 
-class Hierarchical(ClassifierMixin, BaseEstimator):
+class Hierarchical(Architecture):
     """A local classifier per parent node (Silla & Freitas 2011), with probabilities.
 
     Each inner node of the tree learns, from the clips of the classes below it, which branch they take. A
@@ -33,8 +33,6 @@ class Hierarchical(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of str
     estimators_ : dict of str to fitted estimator
         By node, from the root down.
-    views : tuple of str
-        The views that its estimators read.
     """
 
     def __init__(
@@ -50,13 +48,8 @@ class Hierarchical(ClassifierMixin, BaseEstimator):
         chosen = [self.estimator, *(self.nodes or {}).values()]
         return tuple(sorted({view for estimator in chosen for view in estimator.views}))
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Learn every decision of the tree.
-
-        Parameters
-        ----------
-        X : mapping of views, or array of shape (n_clips, n_numbers)
-        y : array of str, shape (n_clips,)
+    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, monitor: Monitor = SILENT) -> Self:
+        """Learn every decision of the tree: see `Architecture.fit`.
 
         Raises
         ------
@@ -75,7 +68,9 @@ class Hierarchical(ClassifierMixin, BaseEstimator):
             branch = {label: child.name for child in node.children for label in child.classes}
             targets = np.array([branch[label] for label in labels[below]])
             estimator = clone(nodes.get(node.name, self.estimator))
-            self.estimators_[node.name] = estimator.fit(rows(X, below), targets)
+            speakers = None if groups is None else np.asarray(groups)[below]
+            told = monitor.within(node.name)
+            self.estimators_[node.name] = estimator.fit(rows(X, below), targets, speakers, told)
         self.classes_ = np.array(root.classes)
         return self
 
@@ -89,7 +84,3 @@ class Hierarchical(ClassifierMixin, BaseEstimator):
             for branch, p in zip(estimator.classes_, branches.T, strict=True):
                 chances[branch] = chances[node.name] * p
         return np.column_stack([chances[label] for label in self.classes_])
-
-    def predict(self, X: Any) -> NDArray[np.str_]:
-        """Return the most probable class of each clip."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])

@@ -5,16 +5,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.architectures import select
+from pipeline.architectures import SILENT, Architecture, Monitor, select
 
 
-class MLP(ClassifierMixin, BaseEstimator):
+class MLP(Architecture):
     """One hidden layer, trained by Adam, as in the original project.
 
     Parameters
@@ -42,8 +41,6 @@ class MLP(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of str
     history_ : dict of str to list of float
         ``loss`` after each epoch.
-    views : tuple of str
-        The views that it reads.
     """
 
     def __init__(
@@ -66,24 +63,8 @@ class MLP(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    @property
-    def views(self) -> tuple[str, ...]:
-        """The views that it reads."""
-        return (self.view,)
-
-    def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Learn from clips.
-
-        Parameters
-        ----------
-        X : mapping of views, or array of shape (n_clips, n_numbers)
-        y : array of str, shape (n_clips,)
-
-        Raises
-        ------
-        ValueError
-            Where a parameter or the arrays do not fit.
-        """
+    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, monitor: Monitor = SILENT) -> Self:
+        """Learn from clips: see `Architecture.fit`. It holds none of them out."""
         for name in ("units", "batch_size"):  # scikit-learn looks at these too late to name them
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 1:
@@ -108,7 +89,3 @@ class MLP(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         # In double precision, so that a clip's answer does not depend on how many are beside it.
         return np.asarray(self.model_.predict_proba(np.asarray(select(X, self.view), dtype=np.float64)))
-
-    def predict(self, X: Any) -> NDArray[np.str_]:
-        """Return the most probable class of each clip."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])

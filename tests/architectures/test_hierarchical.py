@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.architectures import rows
+from pipeline.architectures import SILENT, rows
 from pipeline.architectures.hierarchical import Hierarchical
 from pipeline.architectures.mlp import MLP
 from pipeline.stage import ROOT
@@ -29,7 +29,7 @@ class Logistic(ClassifierMixin, BaseEstimator):
     def __init__(self, C: float = 1.0) -> None:
         self.C = C
 
-    def fit(self, X, y):
+    def fit(self, X, y, groups=None, monitor=SILENT):
         self.model_ = LogisticRegression(C=self.C).fit(X["other"], y)
         self.classes_ = self.model_.classes_
         return self
