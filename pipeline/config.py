@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.taxonomy import EMOTIONS, Node
 
 CorpusName = Literal["ravdess", "savee", "tess", "cremad"]
+Part = Literal["training", "validation", "test"]
 Instance = dict[str, Any]  # an object to be: its `_target_` and arguments
 
 
@@ -49,12 +50,33 @@ class Taxonomy(Group):
 class Protocol(Group):
     """How clips are divided into training, validation and test: conf/protocol."""
 
-    name: Literal["speakers", "folds", "clips"]
-    shares_speakers: bool
-    folds: int = Field(default=1, ge=1)
+    name: Literal["speakers", "folds", "emobox", "clips", "corpora", "savee_speakers", "tess_speakers"]
+    unit: Literal["clips", "speakers", "corpora"]
+    folds: int | Literal["each"]
+    test: float | None = Field(default=None, gt=0, lt=0.5)
     validation: float = Field(gt=0, lt=0.5)
-    test: float = Field(default=0.2, gt=0, lt=0.5)
-    training_only: list[CorpusName] = []
+    corpora: dict[CorpusName, list[Part]] = Field(min_length=1)
+
+    @property
+    def shares_speakers(self) -> bool:
+        """Whether the same speakers are in training and test."""
+        return self.unit == "clips"
+
+    def may(self, part: Part) -> list[str]:
+        """Return the corpora whose clips may be in a part."""
+        return [corpus for corpus, parts in self.corpora.items() if part in parts]
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Self:
+        if isinstance(self.folds, int) and self.folds < 1:
+            raise ValueError("folds is 1 or more, or each")
+        if (self.folds == 1) != (self.test is not None):
+            raise ValueError("test is the share that one fold tests: give it with folds: 1, and only there")
+        if self.unit != "speakers" and self.folds != {"clips": 1, "corpora": "each"}[self.unit]:
+            raise ValueError("clips are divided in one fold (folds: 1), corpora in a fold each (folds: each)")
+        if not self.may("test"):
+            raise ValueError("corpora names none that may be in test")
+        return self
 
 
 class Augmentation(Group):
@@ -99,9 +121,13 @@ class Config(Group):
 
 def given(settings: Instance, **values: Any) -> Instance:
     """Fill in what the run decides and not the file: in every object to be that takes it and lacks it."""
-    filled = {
-        key: given(value, **values) if isinstance(value, dict) else value for key, value in settings.items()
-    }
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(item) for item in value]
+        return given(value, **values) if isinstance(value, dict) else value
+
+    filled = {key: fill(value) for key, value in settings.items()}
     if "_target_" not in settings:
         return filled
     try:

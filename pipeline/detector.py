@@ -128,6 +128,7 @@ TRUSTED = [
     "pipeline.acoustics.logmel.LogMel",
     "pipeline.architectures.mlp.MLP",
     "pipeline.architectures.hierarchical.Hierarchical",
+    "pipeline.architectures.ensemble.Ensemble",
 ]
 
 

@@ -67,6 +67,8 @@ def test_seed_and_tree_reach_the_architecture(compose):
     assert "random_state" not in cfg.architecture  # the tree itself takes none
     node = "+architecture.nodes.aroused={_target_:pipeline.architectures.mlp.MLP,random_state:7}"
     assert validated(compose(node)).architecture["nodes"]["aroused"]["random_state"] == 7
+    members = "+architecture.members=[{_target_:pipeline.architectures.mlp.MLP}]"
+    assert validated(compose(members, "seed=41")).architecture["members"][0]["random_state"] == 41
     assert cfg.experiment == "emotion-detector-four"
 
 
