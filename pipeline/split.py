@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from pipeline import table
 from pipeline.config import Config, Protocol
-from pipeline.corpora import ravdess
+from pipeline.corpora import CORPORA, ravdess
 from pipeline.stage import PipelineError, output, stage
 from pipeline.taxonomy import Node
 
@@ -28,57 +28,55 @@ def groups(clips: pd.DataFrame, n: int, seed: int) -> NDArray[np.int64]:
     return number
 
 
-def hold_out(clips: pd.DataFrame, fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Choose about `fraction` of a corpus's speakers, at least one, and leave at least one."""
-    n = min(round(1 / fraction), clips.speaker.nunique())
+def numbered(clips: pd.DataFrame, protocol: Protocol, seed: int) -> NDArray[np.int64]:
+    """Return in which fold each clip of one corpus is tested, -1 for those that are in none.
+
+    RAVDESS keeps EmoBox's folds where there are as many, so that its numbers can be laid beside published
+    ones.
+    """
+    if protocol.folds == 1:
+        return np.where(hold_out(clips, protocol.test or 0, protocol, seed), 0, -1)
+    if protocol.folds == "each":
+        return np.asarray(pd.factorize(clips.speaker, sort=True)[0])
+    if clips.corpus.iloc[0] == "ravdess" and protocol.folds == len(ravdess.FOLDS):
+        fold_of = {f"ravdess-{actor}": i for i, fold in enumerate(ravdess.FOLDS) for actor in fold}
+        return np.asarray(clips.speaker.map(fold_of), dtype=np.int64)
+    return groups(clips, min(int(protocol.folds), clips.speaker.nunique()), seed)
+
+
+def hold_out(clips: pd.DataFrame, share: float, protocol: Protocol, seed: int) -> NDArray[np.bool_]:
+    """Choose about `share` of a corpus's speakers, at least one of two; or of its clips, labels alike."""
+    if protocol.unit == "clips":
+        try:
+            _, chosen = train_test_split(clips.id, test_size=share, stratify=clips.label, random_state=seed)
+        except ValueError as error:
+            raise PipelineError(
+                f"the clips of {clips.corpus.iloc[0]} cannot be divided in proportion to their labels: "
+                f"{error} Add recordings, or choose fewer classes (taxonomy)"
+            ) from None
+        return np.asarray(clips.id.isin(chosen))
+    n = min(round(1 / share), clips.speaker.nunique())
     if n < 2:
         return np.zeros(len(clips), dtype=bool)
     return np.asarray(groups(clips, n, seed) == 0)
 
 
-def by_speaker(clips: pd.DataFrame, protocol: Protocol, seed: int) -> pd.Series:
-    """Give each speaker of one corpus to one part."""
-    part = pd.Series("training", index=clips.id)
-    test = hold_out(clips, protocol.test, seed)
-    rest = clips[~test]
-    part[test] = "test"
-    part[rest.id[hold_out(rest, protocol.validation / (1 - protocol.test), seed)]] = "validation"
-    return part
+def parts(clips: pd.DataFrame, tested: pd.Series, protocol: Protocol, seed: int) -> pd.Series:
+    """Return the part of each clip of a fold that tests some of them; None for what it leaves out.
 
-
-def by_clip(clips: pd.DataFrame, protocol: Protocol, seed: int) -> pd.Series:
-    """Give each clip of one corpus to one part at random, labels in proportion."""
-    share = protocol.validation / (1 - protocol.test)
-    try:
-        rest, test = train_test_split(clips, test_size=protocol.test, stratify=clips.label, random_state=seed)
-        _, validation = train_test_split(rest, test_size=share, stratify=rest.label, random_state=seed)
-    except ValueError as error:
-        raise PipelineError(
-            f"the clips of {clips.corpus.iloc[0]} cannot be divided in proportion to their labels: {error} "
-            "Add recordings, or choose fewer classes (taxonomy)"
-        ) from None
-    part = pd.Series("training", index=clips.id)
-    part[validation.id], part[test.id] = "validation", "test"
-    return part
-
-
-def by_fold(clips: pd.DataFrame, protocol: Protocol, seed: int) -> Iterator[pd.Series]:
-    """Yield, for each fold, the parts of one corpus: each speaker is tested in one fold.
-
-    RAVDESS keeps EmoBox's folds, so that its numbers can be laid beside published ones.
+    A share of each corpus that may be in validation is set aside; where none of them is at hand, of those
+    that are learned from. Whatever may not be learned from has no other use, and is set aside whole.
     """
-    if clips.corpus.iloc[0] == "ravdess":
-        fold_of = {f"ravdess-{actor}": i for i, fold in enumerate(ravdess.FOLDS) for actor in fold}
-        number = clips.speaker.map(fold_of).to_numpy()
-    else:
-        number = groups(clips, min(protocol.folds, clips.speaker.nunique()), seed)
-    for fold in range(protocol.folds):
-        part = pd.Series("training", index=clips.id)
-        test = number == fold
-        rest = clips[~test]
-        part[test] = "test"
-        part[rest.id[hold_out(rest, protocol.validation, seed + fold)]] = "validation"
-        yield part
+    part = pd.Series(None, index=clips.index, dtype=object)
+    part[tested] = "test"
+    rest = clips[~tested]
+    part[rest.index[rest.corpus.isin(protocol.may("validation"))]] = "validation"
+    part[rest.index[rest.corpus.isin(protocol.may("training"))]] = "training"
+    lent = protocol.may("validation" if rest.corpus.isin(protocol.may("validation")).any() else "training")
+    for corpus, own in rest.groupby("corpus"):
+        if corpus in lent and corpus in protocol.may("training"):
+            part[own.index[hold_out(own, protocol.validation, protocol, seed)]] = "validation"
+    return part
 
 
 def two_speakers(clips: pd.DataFrame, protocol: Protocol) -> None:
@@ -91,7 +89,7 @@ def two_speakers(clips: pd.DataFrame, protocol: Protocol) -> None:
     if clips.speaker.nunique() < 2:
         raise PipelineError(
             f"the corpus {clips.corpus.iloc[0]} has one speaker, {clips.speaker.iloc[0]}, who cannot be in "
-            "training and test at once: add recordings of another, name it in training_only of "
+            "training and test at once: add recordings of another, let it be in training only in "
             f"conf/protocol/{protocol.name}.yaml, or choose protocol: clips"
         )
 
@@ -109,37 +107,45 @@ def splits(utterances: pd.DataFrame, protocol: Protocol, seed: int) -> pd.DataFr
     Returns
     -------
     DataFrame
-        `pipeline.table.Splits`: a row a clip and fold.
+        `pipeline.table.Splits`: a row a clip and fold; no row for what a fold leaves out.
+
+    Raises
+    ------
+    PipelineError
+        Where nothing at hand is to be tested, or a corpus has too few speakers or clips to be divided.
     """
-    utterances = utterances.sort_values("id")  # the same clips in another order are the same data
-    helping = utterances.corpus.isin(protocol.training_only)
-    corpora = [clips for _, clips in utterances[~helping].groupby("corpus")]
-    if protocol.name == "clips":
-        folds = [[by_clip(clips, protocol, seed) for clips in corpora]]
-    else:
-        for clips in corpora:
-            two_speakers(clips, protocol)
-        if protocol.name == "speakers":
-            folds = [[by_speaker(clips, protocol, seed) for clips in corpora]]
+    clips = utterances[utterances.corpus.isin(list(protocol.corpora))]
+    clips = clips.sort_values("id", ignore_index=True)  # the same clips in another order are the same data
+    number = pd.Series(-1, index=clips.index)
+    for position, corpus in enumerate(protocol.may("test")):
+        own = clips[clips.corpus == corpus]
+        if own.empty:
+            log.warning("%s is not at hand: %s goes on without testing it", corpus, protocol.name)
+        elif protocol.unit == "corpora":
+            number[own.index] = position
         else:
-            by_corpus = [by_fold(clips, protocol, seed) for clips in corpora]
-            folds = [list(parts) for parts in zip(*by_corpus, strict=True)]
+            if protocol.unit == "speakers":
+                two_speakers(own, protocol)
+            number[own.index] = numbered(own, protocol, seed)
     # A fold that tests nobody (actors who are not in the data) is no fold.
-    folds = [parts for parts in folds if any("test" in set(part) for part in parts)]
-    if not folds:
+    tested = sorted(set(number) - {-1})
+    if not tested:
         raise PipelineError(
-            f"no corpus at hand is to be tested: conf/protocol/{protocol.name}.yaml names them all in "
-            "training_only"
+            f"the protocol {protocol.name} tests {', '.join(protocol.may('test'))}, of which nothing is at "
+            f"hand: put {archives(protocol.may('test'))} into data/, or choose another protocol"
         )
-    only_heard = pd.Series("training", index=utterances.id[helping])
-    tested = [pd.concat([*parts, only_heard]) for parts in folds]
-    return pd.concat(
-        [
-            pd.DataFrame({"fold": fold, "id": parts.index, "part": parts.to_numpy()})
-            for fold, parts in enumerate(tested)
-        ],
-        ignore_index=True,
-    )
+    if isinstance(protocol.folds, int) and (lost := set(range(protocol.folds)) - set(tested)):
+        log.warning("folds %s of %d test nobody at hand and fall away", sorted(lost), protocol.folds)
+    folds = []
+    for fold, original in enumerate(tested):
+        part = parts(clips, number == original, protocol, seed + original)
+        folds.append(pd.DataFrame({"fold": fold, "id": clips.id, "part": part})[part.notna()])
+    return pd.concat(folds, ignore_index=True)
+
+
+def archives(corpora: Iterable[str]) -> str:
+    """Name the archives of some corpora, as they are called in data/."""
+    return " or ".join(CORPORA[corpus].archive for corpus in corpora)
 
 
 def check(
@@ -155,9 +161,12 @@ def check(
     for fold, rows in joined.groupby("fold"):
         for part in ("training", "validation", "test"):
             if lacking := sorted(set(classes) - set(rows[rows.part == part].label)):
+                absent = archives(sorted(set(protocol.corpora) - set(utterances.corpus)))
+                more = f" ({absent})" if absent else ""
                 raise PipelineError(
-                    f"fold {fold} has no clip of {', '.join(lacking)} in {part}: add recordings of more "
-                    f"speakers, or choose another protocol than {protocol.name!r} or fewer classes (taxonomy)"
+                    f"fold {fold} has no clip of {', '.join(lacking)} in {part}: put recordings of more "
+                    f"speakers into data/{more}, or choose another protocol than {protocol.name!r} or fewer "
+                    "classes (taxonomy)"
                 )
     parts = joined.groupby(["fold", "speaker"]).part.nunique()
     if not protocol.shares_speakers and (parts > 1).any():

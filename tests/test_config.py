@@ -87,6 +87,10 @@ def test_the_command_line_has_the_last_word(compose):
         ("seed=-1", "seed"),
         ("protocol.test=0.7", "protocol.test"),
         ("protocol.test=much", "protocol.test"),
+        ("protocol.folds=0", "folds is 1 or more"),
+        ("protocol.folds=6", "give it with folds: 1, and only there"),
+        ("protocol.unit=corpora", "corpora in a fold each"),
+        ("protocol.corpora.tess=[hearing]", "protocol.corpora.tess.0"),
         ("corpora.require=[iemocap]", "corpora.require.0"),
         ("corpus=iemocap", "corpus"),
         ("augmentation.copies=many", "augmentation.copies"),
@@ -102,6 +106,11 @@ def test_what_does_not_fit_is_named(compose, override: str, named: str):
         validated(compose(override))
     assert named in str(refused.value)
     assert "conf/" in str(refused.value)
+
+
+def test_a_protocol_that_tests_nothing_is_refused(compose):
+    with pytest.raises(PipelineError, match="corpora names none that may be in test"):
+        validated(compose("protocol=tess_speakers", "protocol.corpora.tess=[training]"))
 
 
 def test_every_fault_is_named_at_once(compose):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import split, table
 from pipeline.corpora import ravdess
-from pipeline.stage import PipelineError
+from pipeline.stage import ROOT, PipelineError
 from pipeline.taxonomy import EMOTIONS
 
 SPEAKERS = {
@@ -59,27 +59,111 @@ def joined(splits: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     return splits.merge(clips, on="id", validate="many_to_one")
 
 
-CASES = [
-    pytest.param(corpora, protocol, id=f"{name}, {protocol}")
-    for (name, corpora), protocol in product(SETS.items(), ("speakers", "folds", "clips"))
-]
+PROTOCOLS = sorted(file.stem for file in (ROOT / "conf" / "protocol").glob("*.yaml"))
+IMPOSSIBLE = {  # what each protocol makes of the sets that lack what it tests or learns from
+    ("ravdess and tess", "savee_speakers"): "AudioData.zip into data/",
+    ("cremad", "corpora"): "no clip of .* in training",
+    ("cremad", "emobox"): "Audio_Speech_Actors_01-24.zip into data/",
+    ("cremad", "savee_speakers"): "AudioData.zip into data/",
+    ("cremad", "tess_speakers"): "TESS.zip into data/",
+    ("savee", "corpora"): "no clip of .* in training",
+    ("savee", "emobox"): "Audio_Speech_Actors_01-24.zip into data/",
+    ("savee", "tess_speakers"): "TESS.zip into data/",
+    ("three speakers", "corpora"): "no clip of .* in training",
+    ("three speakers", "emobox"): "Audio_Speech_Actors_01-24.zip into data/",
+    ("three speakers", "savee_speakers"): "AudioData.zip into data/",
+    ("three speakers", "tess_speakers"): "TESS.zip into data/",
+}
+CASES = [case for case in product(SETS, PROTOCOLS) if case not in IMPOSSIBLE]
 
 
-@pytest.mark.parametrize(("corpora", "protocol"), CASES)
+@pytest.mark.parametrize(("name", "protocol"), CASES)
 @pytest.mark.parametrize("seed", [0, 9])
-def test_what_holds_of_every_split(configure, corpora: dict[str, int], protocol: str, seed: int):
-    clips = table_of(corpora)
+def test_what_holds_of_every_split(configure, name: str, protocol: str, seed: int):
+    clips = table_of(SETS[name])
     cfg = configure(f"protocol={protocol}")
     splits = split.splits(clips, cfg.protocol, seed)
     split.check(splits, clips, cfg.protocol, EMOTIONS)
     rows = joined(splits, clips)
-    assert set(rows.id) == set(clips.id)
+    assert set(rows.id) == set(clips.id[clips.corpus.isin(list(cfg.protocol.corpora))])
     assert not rows.duplicated(["fold", "id"]).any()
+    assert not rows[rows.part == "test"].duplicated("id").any()
     assert (rows.groupby(["fold", "part"]).label.nunique() == len(EMOTIONS)).all()
     assert (rows.groupby("fold").part.nunique() == 3).all()
     assert sorted(rows.fold.unique()) == list(range(rows.fold.nunique()))
     shared = rows.groupby(["fold", "speaker"]).part.nunique() > 1
     assert shared.any() == cfg.protocol.shares_speakers
+    for part in ("training", "test"):
+        assert set(rows.corpus[rows.part == part]) <= set(cfg.protocol.may(part))
+
+
+@pytest.mark.parametrize(("name", "protocol"), IMPOSSIBLE)
+def test_what_a_protocol_lacks_is_named(configure, name: str, protocol: str):
+    clips = table_of(SETS[name])
+    cfg = configure(f"protocol={protocol}")
+    with pytest.raises(PipelineError, match=IMPOSSIBLE[name, protocol]) as refused:
+        split.check(split.splits(clips, cfg.protocol, 9), clips, cfg.protocol, EMOTIONS)
+    assert protocol in str(refused.value)
+    assert "data/" in str(refused.value)
+
+
+def whom_each_fold_tests(rows: pd.DataFrame, column: str) -> list[set[str]]:
+    """Return what each fold tests."""
+    return [set(fold[column][fold.part == "test"]) for _, fold in rows.groupby("fold")]
+
+
+def test_each_man_of_savee_is_tested_after_learning_from_the_other_three(configure):
+    clips = table_of(WHOLE)
+    rows = joined(divided(configure, clips, "savee_speakers"), clips)
+    men = [f"savee-{name}" for name in SPEAKERS["savee"]]
+    assert whom_each_fold_tests(rows, "speaker") == [{man} for man in men]
+    for man, (_, fold) in zip(men, rows.groupby("fold"), strict=True):
+        heard = fold[fold.part == "training"]
+        assert set(heard.speaker[heard.corpus == "savee"]) == {*men} - {man}
+        assert set(heard.corpus) == set(WHOLE)
+        assert set(fold.corpus[fold.part == "validation"]) == {"ravdess", "cremad"}
+    alone = table_of(SETS["savee"])
+    parts = joined(divided(configure, alone, "savee_speakers"), alone).groupby(["fold", "part"])
+    assert parts.speaker.nunique().unstack().to_dict("list") == {
+        "test": [1] * 4,
+        "training": [2] * 4,
+        "validation": [1] * 4,
+    }
+
+
+@pytest.mark.parametrize("helps", [False, True])
+def test_one_woman_of_tess_to_the_other_and_back(configure, helps: bool):
+    clips = table_of({"ravdess": 24, "tess": 2})
+    both = ["protocol.corpora.ravdess=[training,validation]"] if helps else []
+    rows = joined(divided(configure, clips, "tess_speakers", 9, *both), clips)
+    assert whom_each_fold_tests(rows, "speaker") == [{"tess-OAF"}, {"tess-YAF"}]
+    for other, (_, fold) in zip(("tess-YAF", "tess-OAF"), rows.groupby("fold"), strict=True):
+        heard = set(fold.speaker[fold.part == "training"])
+        assert heard & {"tess-OAF", "tess-YAF"} == {other}
+        actors = fold[fold.corpus == "ravdess"].groupby("part").speaker.nunique().to_dict()
+        assert actors == ({"training": 20, "validation": 4} if helps else {"validation": 24})
+
+
+def test_tess_alone_leaves_nobody_to_validate(configure):
+    clips = table_of({"tess": 2})
+    cfg = configure("protocol=tess_speakers")
+    splits = split.splits(clips, cfg.protocol, 9)
+    with pytest.raises(
+        PipelineError, match=r"in validation: put .* into data/ \(AudioWAV.zip or Audio_Speech"
+    ):
+        split.check(splits, clips, cfg.protocol, EMOTIONS)
+
+
+def test_each_corpus_is_tested_by_what_the_others_taught(configure, caplog: pytest.LogCaptureFixture):
+    clips = table_of({"ravdess": 24, "cremad": 91, "tess": 2})
+    rows = joined(divided(configure, clips, "corpora"), clips)
+    assert whom_each_fold_tests(rows, "corpus") == [{"ravdess"}, {"cremad"}, {"tess"}]
+    assert "savee is not at hand" in caplog.text
+    for _, fold in rows.groupby("fold"):
+        (corpus,) = set(fold.corpus[fold.part == "test"])
+        assert set(fold.part[fold.corpus == corpus]) == {"test"}
+        assert set(fold.corpus[fold.part == "training"]) == {"ravdess", "cremad", "tess"} - {corpus}
+        assert "tess" not in set(fold.corpus[fold.part == "validation"])
 
 
 @pytest.mark.parametrize("corpora", SETS.values(), ids=list(SETS))
@@ -94,10 +178,11 @@ def test_folds_test_each_speaker_once(configure, corpora: dict[str, int], seed: 
     assert rows.groupby("fold").size().eq(len(clips)).all()
 
 
+@pytest.mark.parametrize("protocol", ["folds", "emobox"])
 @pytest.mark.parametrize("seed", [0, 9])
-def test_ravdess_keeps_emobox_s_folds(configure, seed: int):
+def test_ravdess_keeps_emobox_s_folds(configure, protocol: str, seed: int):
     clips = table_of(WHOLE)
-    rows = joined(divided(configure, clips, "folds", seed), clips)
+    rows = joined(divided(configure, clips, protocol, seed), clips)
     rows = rows[(rows.corpus == "ravdess") & (rows.part == "test")]
     folds = [
         tuple(sorted(s.removeprefix("ravdess-") for s in set(g.speaker))) for _, g in rows.groupby("fold")
@@ -105,12 +190,13 @@ def test_ravdess_keeps_emobox_s_folds(configure, seed: int):
     assert folds == list(ravdess.FOLDS)
 
 
-def test_without_the_actors_of_a_fold_there_is_no_such_fold(configure):
+def test_without_the_actors_of_a_fold_there_is_no_such_fold(configure, caplog: pytest.LogCaptureFixture):
     clips = table_of({"ravdess": 24, "tess": 2})
     clips = clips[~clips.speaker.isin([f"ravdess-{a}" for a in ravdess.FOLDS[5]])]
     rows = joined(divided(configure, clips, "folds"), clips)
     assert rows.fold.nunique() == 5
     assert (rows[rows.part == "test"].groupby("fold").speaker.nunique() == 4).all()
+    assert "folds [5] of 6 test nobody at hand" in caplog.text
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -140,14 +226,15 @@ def test_clips_takes_a_quarter_of_each_label_of_each_corpus(configure, seed: int
         assert (taken - share * whole).abs().max() <= 1.5
 
 
-@pytest.mark.parametrize("protocol", ["speakers", "folds", "clips"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_order_of_the_table_does_not_matter_and_the_seed_does(configure, protocol: str):
     clips = table_of(SETS["four corpora"])
     first = divided(configure, clips, protocol)
     for shuffle in (1, 2):
         mixed = clips.sample(frac=1, random_state=shuffle, ignore_index=True)
         pd.testing.assert_frame_equal(divided(configure, mixed, protocol), first)
-    assert not divided(configure, clips, protocol, 10).equals(first)
+    nothing_is_drawn = protocol == "tess_speakers"
+    assert divided(configure, clips, protocol, 10).equals(first) == nothing_is_drawn
 
 
 def test_the_digest_names_the_division_of_the_data(configure):
@@ -173,13 +260,15 @@ def test_a_corpus_with_one_speaker_is_refused(configure, protocol: str):
     clips = table_of({"ravdess": 24, "cremad": 1})
     with pytest.raises(PipelineError, match=r"cremad has one speaker, cremad-1001") as refused:
         divided(configure, clips, protocol)
-    assert f"training_only of conf/protocol/{protocol}.yaml" in str(refused.value)
+    assert f"training only in conf/protocol/{protocol}.yaml" in str(refused.value)
     assert set(divided(configure, clips, "clips").part) == {"training", "validation", "test"}
 
 
 @pytest.mark.parametrize("protocol", ["speakers", "folds"])
 def test_only_corpora_that_are_not_to_be_tested_are_refused(configure, protocol: str):
-    with pytest.raises(PipelineError, match=f"conf/protocol/{protocol}.yaml names them all in training_only"):
+    with pytest.raises(
+        PipelineError, match=f"the protocol {protocol} tests ravdess, savee, cremad, of which"
+    ):
         divided(configure, table_of({"tess": 2}), protocol)
 
 
