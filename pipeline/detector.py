@@ -128,7 +128,13 @@ TRUSTED = [
     "pipeline.acoustics.logmel.LogMel",
     "pipeline.architectures.mlp.MLP",
     "pipeline.architectures.hierarchical.Hierarchical",
+    "pipeline.architectures.lstm.LSTM",
+    "pipeline.architectures.vgg.VGG",
+    "pipeline.architectures.network.Training",
+    "pipeline.architectures.spectrograms.Preparation",
+    "pipeline.architectures.spectrograms.Augmentation",
     "pipeline.architectures.ensemble.Ensemble",
+    "pipeline.architectures.svm.SVM",
 ]
 
 

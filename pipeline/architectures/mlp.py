@@ -6,11 +6,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.architectures import SILENT, Architecture, Monitor, select
+from pipeline.architectures.scaling import scaled
 
 
 class MLP(Architecture):
@@ -20,9 +19,9 @@ class MLP(Architecture):
     ----------
     view : str
         The view that it reads: an array of shape (n_clips, n_numbers).
-    scale : bool
-        Whether to bring each number to zero mean and unit variance of the training clips first. The
-        original did not.
+    scale : str
+        ``"standard"``, ``"quantile"`` or ``"none"``: see `pipeline.architectures.scaling`. The original did
+        not scale.
     units : int
         Width of the hidden layer.
     alpha : float
@@ -46,7 +45,7 @@ class MLP(Architecture):
     def __init__(
         self,
         view: str = "statistics",
-        scale: bool = True,
+        scale: str = "standard",
         units: int = 300,
         alpha: float = 0.01,
         batch_size: int = 256,
@@ -78,7 +77,7 @@ class MLP(Architecture):
             max_iter=self.max_iter,
             random_state=self.random_state,
         )
-        self.model_ = make_pipeline(StandardScaler(), network) if self.scale else make_pipeline(network)
+        self.model_ = scaled(network, self.scale)
         self.model_.fit(table, np.asarray(y))
         self.classes_ = self.model_.classes_
         self.history_ = {"loss": [float(loss) for loss in network.loss_curve_]}

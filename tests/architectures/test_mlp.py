@@ -36,7 +36,7 @@ def test_the_hyperparameters_are_the_original_s():
 
 
 def test_unscaled_it_is_scikit_learn_s_own():
-    ours = small(scale=False).fit(X, LABELS)
+    ours = small(scale="none").fit(X, LABELS)
     theirs = MLPClassifier(
         (16,), alpha=0.01, batch_size=10, learning_rate="adaptive", max_iter=60, random_state=0
     )
