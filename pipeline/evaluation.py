@@ -2,9 +2,7 @@
 
 A predictions table has a row per clip, fold and part: ``fold, part ("validation" | "test"), id, sha256,
 corpus, speaker, sex, label, predicted`` and a probability ``p_<class>`` per class. A clip is tested at most
-once over the folds. Clips of one speaker are alike, so every interval here comes from resampling speakers,
-not clips (the cluster bootstrap: Davison & Hinkley 1997, section 3.8); intervals over clips come out far
-too narrow.
+once over the folds. Intervals and tests are over speakers, see `pipeline.bootstrap`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-RESAMPLES = 2000
-INTERVAL = (2.5, 97.5)  # percentiles: 95 %
+from pipeline import bootstrap
+from pipeline.taxonomy import Node
+
+SCORES = ("uar", "accuracy", "macro_f1")
+GROUPS = ("corpus", "sex", "fold")  # by which test clips are scored beside the whole
 ECE_BINS = 15
-Floats = NDArray[np.float64]
 
 
 def scores(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
@@ -35,18 +35,90 @@ def scores(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     }
 
 
-def calibration_error(predictions: pd.DataFrame) -> float:
-    """Return the expected calibration error, in 0..1.
+def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return how often answers of like confidence are right: what a reliability diagram shows.
 
-    The gap between confidence (the probability of the predicted class) and accuracy, in 15 bins of equal
-    width, weighted by their clips: Guo et al. 2017, "On calibration of modern neural networks", eq. 3.
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one part (see the module).
+
+    Returns
+    -------
+    DataFrame
+        A row for each of 15 bins of equal width that holds a clip: its bounds ``low`` and ``high`` (in it),
+        how many ``clips``, their mean ``confidence`` (the probability of the answer) and ``accuracy``.
     """
     columns = [name for name in predictions if str(name).startswith("p_")]
     chosen = pd.Index(columns).get_indexer(pd.Index("p_" + predictions["predicted"].astype(str)))
     confidence = predictions[columns].to_numpy(dtype=float)[np.arange(len(predictions)), chosen]
-    gap = (predictions["label"] == predictions["predicted"]).to_numpy(dtype=float) - confidence
-    bins = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
-    return float(np.abs(np.bincount(bins, weights=gap, minlength=ECE_BINS)).sum() / len(predictions))
+    right = (predictions["label"] == predictions["predicted"]).to_numpy(dtype=float)
+    number = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
+    bins = pd.DataFrame({"bin": number, "confidence": confidence, "accuracy": right}).groupby("bin")
+    table = bins.mean().assign(clips=bins.size())
+    table["low"], table["high"] = table.index / ECE_BINS, (table.index + 1) / ECE_BINS
+    return table[["low", "high", "clips", "confidence", "accuracy"]].reset_index(drop=True)
+
+
+def calibration_error(predictions: pd.DataFrame) -> float:
+    """Return the expected calibration error, in 0..1.
+
+    The gap between confidence (the probability of the predicted class) and accuracy, in the bins of
+    `calibration`, weighted by their clips: Guo et al. 2017, "On calibration of modern neural networks",
+    eq. 3.
+    """
+    bins = calibration(predictions)
+    return float(np.average((bins["accuracy"] - bins["confidence"]).abs(), weights=bins["clips"]))
+
+
+def selective(predictions: pd.DataFrame, threshold: float) -> dict[str, Any]:
+    """Score a model that may say that it is unsure, by the answers of which it is sure.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one part (see the module).
+    threshold : float
+        The model is sure where its highest probability is at least this.
+
+    Returns
+    -------
+    dict
+        ``threshold``; ``coverage``, the part of the clips that gets a sure answer; their ``clips``; ``uar``,
+        ``accuracy`` and ``macro_f1`` of these answers, None where there is none. El-Yaniv & Wiener 2010, "On
+        the foundations of noise-free selective classification".
+    """
+    top = predictions[[name for name in predictions if str(name).startswith("p_")]].max(axis=1)
+    sure = predictions[top >= threshold]
+    told = scores(sure["label"], sure["predicted"]) if len(sure) else dict.fromkeys(SCORES)
+    return {"threshold": threshold, "coverage": len(sure) / len(predictions), "clips": len(sure), **told}
+
+
+def hierarchical(truth: ArrayLike, predicted: ArrayLike, tree: Node) -> dict[str, float]:
+    """Return precision, recall and F1 by which an error near the truth, in a tree, counts less.
+
+    ``h_precision`` is, over all clips, the nodes that the paths of truth and answer share, of those on the
+    answers' paths; ``h_recall`` is the same of those on the truths' paths; the root counts on neither.
+    Kiritchenko et al. 2005, "Functional annotation of genes using hierarchical text categorization";
+    recommended by Silla & Freitas 2011, doi:10.1007/s10618-010-0175-9, eq. 1.
+
+    Parameters
+    ----------
+    truth, predicted : array of str
+    tree : Node
+        Of these classes; it need not be the one by which the answers were found.
+    """
+    path = {label: {node.name for node in tree.path(label)} for label in tree.classes}
+    pairs = [(path[a], path[b]) for a, b in zip(np.asarray(truth), np.asarray(predicted), strict=True)]
+    shared, true, answered = (
+        sum(len(nodes) for nodes in sets)
+        for sets in ([a & b for a, b in pairs], [a for a, _ in pairs], [b for _, b in pairs])
+    )
+    return {
+        "h_precision": shared / answered,
+        "h_recall": shared / true,
+        "h_f1": 2 * shared / (answered + true),
+    }
 
 
 def report(predictions: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Any]:
@@ -79,7 +151,7 @@ def report(predictions: pd.DataFrame, classes: Sequence[str], seed: int) -> dict
         if rows.empty:
             raise ValueError(f"the predictions hold no {part} clip: nothing to score")
     whole = {part: _group(rows, classes, seed) for part, rows in parts.items()}
-    for by in ("corpus", "sex", "fold"):
+    for by in GROUPS:
         whole["test"][by] = {
             str(name): _group(rows, classes, seed) for name, rows in parts["test"].groupby(by, sort=True)
         }
@@ -123,6 +195,29 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame
     )
 
 
+def confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the confusion matrices of the test clips of each corpus, sex and fold, one below the other.
+
+    Returns
+    -------
+    DataFrame
+        ``group`` ("corpus" | "sex" | "fold"), ``name``, ``truth``, ``predicted`` and how many ``clips``.
+    """
+    test = predictions[predictions["part"] == "test"]
+    return pd.concat(
+        [
+            confusion(rows, classes)
+            .stack()
+            .rename("clips")
+            .reset_index()
+            .assign(group=by, name=str(name))[["group", "name", "truth", "predicted", "clips"]]
+            for by in GROUPS
+            for name, rows in test.groupby(by, sort=True)
+        ],
+        ignore_index=True,
+    )
+
+
 def difference(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Compare two models on the clips that both were tested on.
 
@@ -137,7 +232,7 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> dict[str, Any]:
     -------
     dict
         ``uar_a``, ``uar_b`` and their ``difference`` (a − b) on the common clips, ``low`` and ``high`` (95 %
-        over speakers), ``p`` (the part of the resamples in which a is not better: one-sided), ``clips`` and
+        over speakers), ``p`` (of a paired test over speakers, `pipeline.bootstrap.swapped`), ``clips`` and
         ``speakers`` in common. With one speaker ``low``, ``high`` and ``p`` are None.
 
     Raises
@@ -159,15 +254,17 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> dict[str, Any]:
             f"the truth of {other.sum()} common clips differs, e.g. {both.loc[other, 'id'].iloc[0]}"
         )
     classes = sorted(set(both["label"]) | set(both["predicted"]) | set(both["predicted_b"]))
-    counts_a = _counts(both, classes)
-    counts_b = _counts(both.assign(predicted=both["predicted_b"]), classes)
-    uar_a, uar_b = (float(_measures(counts.sum(axis=0))["uar"]) for counts in (counts_a, counts_b))
+    pair = (
+        bootstrap.counts(both, classes),
+        bootstrap.counts(both.assign(predicted=both["predicted_b"]), classes),
+    )
+    uar_a, uar_b = (float(bootstrap.measures(counted.sum(axis=0))["uar"]) for counted in pair)
     low = high = p = None
-    if len(counts_a) > 1:
-        weights = _draws(len(counts_a), seed)
-        gap = _measures(_resample(counts_a, weights))["uar"] - _measures(_resample(counts_b, weights))["uar"]
-        low, high = (float(bound) for bound in np.percentile(gap, INTERVAL))
-        p = float(np.mean(gap < 1e-12))  # a tie may come out a rounding error above 0
+    if (speakers := len(pair[0])) > 1:
+        weights = bootstrap.draws(speakers, seed)
+        uars = [bootstrap.measures(bootstrap.resample(counted, weights))["uar"] for counted in pair]
+        low, high = np.percentile(uars[0] - uars[1], bootstrap.INTERVAL).tolist()
+        p = bootstrap.swapped(*pair, seed)
     return {
         "uar_a": uar_a,
         "uar_b": uar_b,
@@ -176,59 +273,16 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> dict[str, Any]:
         "high": high,
         "p": p,
         "clips": len(both),
-        "speakers": len(counts_a),
+        "speakers": speakers,
     }
 
 
 def _group(clips: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Any]:
     """Score one group of clips, see `report`."""
-    counts = _counts(clips, classes)
-    resampled = _measures(_resample(counts, _draws(len(counts), seed))) if len(counts) > 1 else None
-    result: dict[str, Any] = {}
-    for name, value in scores(clips["label"], clips["predicted"]).items():
-        bounds = np.percentile(resampled[name], INTERVAL).tolist() if resampled else (None, None)
-        result |= {name: value, f"{name}_low": bounds[0], f"{name}_high": bounds[1]}
-    return result | {
+    counted = bootstrap.counts(clips, classes)
+    return bootstrap.scored(counted, seed) | {
         "ece": calibration_error(clips),
         "clips": len(clips),
-        "speakers": len(counts),
+        "speakers": len(counted),
         "classes": int(clips["label"].nunique()),
-    }
-
-
-def _counts(clips: pd.DataFrame, classes: Sequence[str]) -> Floats:
-    """Return a confusion matrix per speaker: speakers × truth × predicted, in clips."""
-    known = pd.Index(classes)
-    truth, predicted = (known.get_indexer(pd.Index(clips[column])) for column in ("label", "predicted"))
-    if (strange := (truth < 0) | (predicted < 0)).any():
-        row = clips[strange].iloc[0]
-        raise ValueError(f"{row['label']!r} taken for {row['predicted']!r}: the classes are {list(classes)}")
-    speaker, names = pd.factorize(clips["speaker"], sort=True)
-    counts = np.zeros((len(names), len(known), len(known)))
-    np.add.at(counts, (speaker, truth, predicted), 1)
-    return counts
-
-
-def _draws(speakers: int, seed: int) -> Floats:
-    """Return how often each speaker is in each resample: resamples × speakers."""
-    draws = np.random.default_rng(seed).multinomial(speakers, np.full(speakers, 1 / speakers), size=RESAMPLES)
-    return draws.astype(float)
-
-
-def _resample(counts: Floats, weights: Floats) -> Floats:
-    """Return the confusion matrix of each resample: resamples × truth × predicted."""
-    return np.tensordot(weights, counts, axes=1)
-
-
-def _measures(counts: Floats) -> dict[str, Floats]:
-    """Return what `scores` does, from confusion matrices (… × truth × predicted), as arrays (…)."""
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
-    true, answered = counts.sum(axis=-1), counts.sum(axis=-2)
-    present = true > 0
-    recall = np.divide(right, true, out=np.zeros_like(true), where=present)
-    f1 = np.divide(2 * right, true + answered, out=np.zeros_like(true), where=present)
-    return {
-        "uar": recall.sum(axis=-1) / present.sum(axis=-1),
-        "accuracy": right.sum(axis=-1) / true.sum(axis=-1),
-        "macro_f1": f1.sum(axis=-1) / present.sum(axis=-1),
     }
