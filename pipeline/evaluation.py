@@ -195,27 +195,14 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame
     )
 
 
-def confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the confusion matrices of the test clips of each corpus, sex and fold, one below the other.
-
-    Returns
-    -------
-    DataFrame
-        ``group`` ("corpus" | "sex" | "fold"), ``name``, ``truth``, ``predicted`` and how many ``clips``.
-    """
+def confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the confusion matrix of the test clips of each group: ``{"corpus ravdess": …, "fold 0": …}``."""
     test = predictions[predictions["part"] == "test"]
-    return pd.concat(
-        [
-            confusion(rows, classes)
-            .stack()
-            .rename("clips")
-            .reset_index()
-            .assign(group=by, name=str(name))[["group", "name", "truth", "predicted", "clips"]]
-            for by in GROUPS
-            for name, rows in test.groupby(by, sort=True)
-        ],
-        ignore_index=True,
-    )
+    return {
+        f"{by} {name}": confusion(rows, classes)
+        for by in GROUPS
+        for name, rows in test.groupby(by, sort=True)
+    }
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> dict[str, Any]:

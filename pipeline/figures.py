@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 
@@ -50,19 +52,56 @@ def confusion(matrix: pd.DataFrame, title: str, note: str = "") -> Figure:
     title, note : str
         Above and below the figure.
     """
-    size, counts = len(matrix), matrix.to_numpy()
+    size = len(matrix)
     figure, axes = _canvas(3.2 + 0.85 * size, 2.4 + 0.7 * size, title, note)
-    share = matrix.div(matrix.sum(axis=1).where(lambda clips: clips > 0), axis=0).fillna(0.0).to_numpy()
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row in range(size):
-        for column in range(size):
-            text = f"{counts[row][column]}\n{share[row, column]:.0%}"
-            colour = "white" if share[row, column] > 0.65 else "black"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(size), [str(name) for name in matrix.columns], rotation=30, ha="right")
-    axes.set_yticks(range(size), [str(name) for name in matrix.index])
+    image = _matrix(axes, matrix, "{clips:.0f}\n{share:.0%}")
     axes.set(xlabel="answer", ylabel="truth")
     figure.colorbar(image, ax=axes, label="part of the true class", shrink=0.85)
+    return figure
+
+
+def confusions(matrices: Mapping[str, pd.DataFrame], title: str, note: str = "") -> Figure:
+    """Draw several confusion matrices side by side, in per cent of the row.
+
+    Parameters
+    ----------
+    matrices : mapping
+        What is above each (a corpus, a sex, a fold) → its matrix, see `confusion`.
+    title, note : str
+        Above and below the figure.
+    """
+    across = min(len(matrices), 3)
+    down = -(-len(matrices) // across)
+    size = max(len(matrix) for matrix in matrices.values())
+    figure = _figure((1.2 + 0.45 * size) * across, 1.2 + (0.9 + 0.4 * size) * down, title, note)
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (name, matrix) in zip(places, matrices.items(), strict=False):
+        _matrix(axes, matrix, "{share:.0%}", fontsize=7)
+        axes.set_title(f"{name}: {matrix.to_numpy().sum():.0f} clips", fontsize=10)
+        axes.tick_params(labelsize=8)
+    for axes in places[len(matrices) :]:
+        axes.remove()
+    return figure
+
+
+def reliability(bins: pd.DataFrame, title: str, note: str = "") -> Figure:
+    """Draw how often answers are right against how sure the model was: a reliability diagram.
+
+    Parameters
+    ----------
+    bins : DataFrame
+        As `pipeline.evaluation.calibration` returns it.
+    title, note : str
+        Above and below the figure.
+    """
+    figure, axes = _canvas(8, 5, title, note)
+    width, share = bins["high"] - bins["low"], bins["clips"] / bins["clips"].sum()
+    axes.bar(bins["low"], share, width, align="edge", color=COLOURS[4], alpha=0.5, label="part of the clips")
+    axes.plot([0, 1], [0, 1], label="as sure as right", **CHANCE)
+    axes.plot(bins["confidence"], bins["accuracy"], "o-", color=COLOURS[5], label="accuracy")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence: probability of the answer", ylabel="part")
+    axes.grid(color="#DDDDDD")
+    _legend(axes)
     return figure
 
 
@@ -168,17 +207,37 @@ def losses(curves: Mapping[str, Sequence[Sequence[float]]], title: str, note: st
     return figure
 
 
-def _canvas(width: float, height: float, title: str, note: str) -> tuple[Figure, Axes]:
+def _figure(width: float, height: float, title: str, note: str) -> Figure:
     """Open a figure of so many inches with its title, note and text alternative."""
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    axes = figure.subplots()
     figure.suptitle(textwrap.fill(title, int(width * 9)), fontsize=12)
     if note:
         figure.supxlabel(textwrap.fill(note, int(width * 10)), fontsize=10, color="#A02000", style="italic")
     figure.set_label(f"{title} ({note})" if note else title)
+    return figure
+
+
+def _canvas(width: float, height: float, title: str, note: str) -> tuple[Figure, Axes]:
+    """Open a figure with one pair of axes."""
+    figure = _figure(width, height, title, note)
+    axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def _matrix(axes: Axes, matrix: pd.DataFrame, text: str, fontsize: int = 9) -> AxesImage:
+    """Draw a confusion matrix; `text` says what of ``clips`` and ``share`` of the row stands in a cell."""
+    counts = matrix.to_numpy()
+    share = matrix.div(matrix.sum(axis=1).where(lambda clips: clips > 0), axis=0).fillna(0.0).to_numpy()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), part in np.ndenumerate(share):
+        told = text.format(clips=counts[row, column], share=part)
+        colour = "white" if part > 0.65 else "black"
+        axes.text(column, row, told, ha="center", va="center", color=colour, fontsize=fontsize)
+    axes.set_xticks(range(len(matrix)), [str(name) for name in matrix.columns], rotation=30, ha="right")
+    axes.set_yticks(range(len(matrix)), [str(name) for name in matrix.index])
+    return image
 
 
 def _bars(

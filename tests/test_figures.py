@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 from PIL import Image
@@ -18,6 +19,11 @@ def predictions():
     return drawn(SPEAKERS, 30, seed=1)
 
 
+def by_speaker(predictions):
+    """Return five matrices: more than a row of the figure holds."""
+    return {name: evaluation.confusion(clips, SIX) for name, clips in predictions.groupby("speaker")}
+
+
 @pytest.fixture(scope="module")
 def reports(predictions):
     return {
@@ -30,6 +36,8 @@ def reports(predictions):
 def drawings(predictions, reports):
     return {
         "confusion": figures.confusion(evaluation.confusion(predictions, SIX), "confusion", NOTE),
+        "confusions": figures.confusions(by_speaker(predictions), "confusions", NOTE),
+        "reliability": figures.reliability(evaluation.calibration(predictions), "reliability", NOTE),
         "speakers": figures.speakers(evaluation.speakers(predictions), 1 / 6, "speakers", NOTE),
         "groups": figures.groups(reports, "corpus", 1 / 6, "groups", NOTE),
         "architectures": figures.architectures(reports, 1 / 6, "architectures", NOTE),
@@ -37,7 +45,7 @@ def drawings(predictions, reports):
     }
 
 
-NAMES = ["confusion", "speakers", "groups", "architectures", "losses"]
+NAMES = ["confusion", "confusions", "reliability", "speakers", "groups", "architectures", "losses"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,7 +66,7 @@ def test_nothing_is_cut_off_or_overlaps(drawings, name):
     assert (inner[:2] >= 0).all()
     assert (inner[2:] <= figure.get_size_inches()).all()
     axes = figure.axes[0]
-    for labels in (axes.get_yticklabels(), axes.get_xticklabels() if name != "confusion" else []):
+    for labels in (axes.get_yticklabels(), axes.get_xticklabels() if "confusion" not in name else []):
         boxes = [label.get_window_extent() for label in labels if label.get_text()]
         assert not any(one.overlaps(other) for one, other in pairwise(boxes))
 
@@ -71,6 +79,27 @@ def test_confusion_shows_clips_and_part_of_the_row():
     assert texts[-6:] == ["1\n25%", "0\n0%", "0\n0%", "0\n0%", "0\n0%", "3\n75%"]
     assert texts[12:18] == ["0\n0%"] * 6
     assert texts[0] == "2\n100%"
+
+
+def test_confusions_have_a_panel_each(drawings, predictions):
+    matrices = by_speaker(predictions)
+    panels = drawings["confusions"].axes
+    assert [panel.get_title() for panel in panels] == [f"{name}: 30 clips" for name in sorted(SPEAKERS)]
+    for panel, matrix in zip(panels, matrices.values(), strict=True):
+        shares = matrix.to_numpy() / matrix.to_numpy().sum(axis=1, keepdims=True)
+        assert [text.get_text() for text in panel.texts] == [f"{share:.0%}" for share in shares.ravel()]
+
+
+def test_reliability_shows_accuracy_over_confidence(predictions):
+    sure = predictions.assign(p_sad=0.0, p_anger=np.where(predictions["predicted"] == "anger", 0.31, 0.01))
+    bins = evaluation.calibration(pd.concat([predictions, sure]))
+    axes = figures.reliability(bins, "t").axes[0]
+    diagonal, points = axes.get_lines()
+    assert len(bins) > 2
+    assert points.get_xydata() == pytest.approx(bins[["confidence", "accuracy"]].to_numpy())
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(1)
+    assert [bar.get_x() for bar in axes.patches] == pytest.approx(bins["low"].tolist())
 
 
 def test_speakers_stand_best_first_in_the_colour_of_their_corpus(drawings, predictions):
