@@ -94,6 +94,52 @@ class Features(Group):
     views: dict[str, Instance]
 
 
+class Dimension(Group):
+    """What one setting may be in a search: from `low` to `high`, or one of `choices`.
+
+    Whole numbers where both ends are; `log` looks as closely at small values as at large ones.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    step: int | float | None = Field(default=None, gt=0)
+    choices: list[Any] | None = Field(default=None, min_length=2)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a range of whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Self:
+        if self.choices is not None:
+            if self.model_fields_set != {"choices"}:
+                raise ValueError("give either choices or a range (low, high, log, step), not both")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("give low and high, or choices")
+        if not self.low < self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low ({self.low}) must be above 0 where log is true")
+        if self.log and self.step is not None:
+            raise ValueError("give either log or step, not both")
+        if self.whole and isinstance(self.step, float):
+            raise ValueError(f"step ({self.step}) must be whole between whole numbers")
+        return self
+
+
+class Search(Group):
+    """Which settings of an architecture to try: conf/search."""
+
+    name: str
+    trials: int = Field(ge=1)
+    space: dict[str, Dimension] = Field(min_length=1)
+    write: str | None = Field(pattern=r"^[a-z0-9_]+$")
+    overwrite: bool
+
+
 class Config(Group):
     """Everything a stage may ask for."""
 
@@ -106,6 +152,7 @@ class Config(Group):
     features: Features
     architecture: Instance
     architectures: list[str] = Field(min_length=1)
+    search: Search | None = None
     corpus: CorpusName | None
     seed: int = Field(ge=0)
     jobs: int

@@ -90,14 +90,24 @@ def _prepare(database: Path) -> None:
 
 
 @contextmanager
-def run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    """Open a run; it ends as failed where the block raises. Yields its id."""
+def run(experiment: str, name: str, tags: Mapping[str, str], same: str | None = None) -> Iterator[str]:
+    """Open a run; it ends as failed where the block raises. Yields its id.
+
+    Where `same` names one of the tags, an earlier run with the same value of it is gone on with.
+    """
     with answering():
         mlflow.set_experiment(experiment)
         mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")  # how the UI shows it
         _close_killed(experiment)
-        with mlflow.start_run(run_name=name, tags={**tags, **_origin()}) as active:
+        earlier = _earlier(experiment, f"tags.{same} = '{tags[same]}'") if same else None
+        with mlflow.start_run(earlier, run_name=name, tags={**tags, **_origin()}) as active:
             yield active.info.run_id
+
+
+def _earlier(experiment: str, alike: str) -> str | None:
+    """Return the id of the latest run that is alike, if any."""
+    found = mlflow.search_runs(experiment_names=[experiment], filter_string=alike, output_format="list")
+    return found[0].info.run_id if found else None
 
 
 @contextmanager
@@ -154,6 +164,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def log_params(settings: Mapping[str, Any]) -> None:
     """Log nested settings as flat parameters."""
     mlflow.log_params(flat(settings))
+
+
+def log_tags(tags: Mapping[str, str]) -> None:
+    """Log what is to be found by, and may change."""
+    mlflow.set_tags(dict(tags))
 
 
 def log_metrics(metrics: Mapping[str, float]) -> None:

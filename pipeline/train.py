@@ -17,7 +17,7 @@ from sklearn.base import clone
 from tqdm import tqdm
 
 from pipeline import evaluation, figures, store, table, tracking
-from pipeline.architectures import rows
+from pipeline.architectures import SILENT, Monitor, rows
 from pipeline.architectures.hierarchical import Hierarchical
 from pipeline.config import Config, Instance
 from pipeline.detector import Detector
@@ -129,7 +129,9 @@ def fit(estimator: Any, data: Data, classes: tuple[str, ...], seed: int) -> Trai
     return Trained(fitted, final, predictions, report)
 
 
-def learn(estimator: Any, X: Mapping[str, Any], labels: Any, speakers: Any) -> Any:
+def learn(
+    estimator: Any, X: Mapping[str, Any], labels: Any, speakers: Any, monitor: Monitor = SILENT
+) -> Any:
     """Fit a copy of an estimator.
 
     Raises
@@ -138,7 +140,7 @@ def learn(estimator: Any, X: Mapping[str, Any], labels: Any, speakers: Any) -> A
         Where a setting that conf/architecture gives it is out of range or names what is not there.
     """
     try:
-        return clone(estimator).fit(X, labels, speakers)
+        return clone(estimator).fit(X, labels, speakers, monitor)
     except ValueError as error:
         name = type(estimator).__name__
         raise PipelineError(
