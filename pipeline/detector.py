@@ -130,7 +130,7 @@ TRUSTED = [
     "pipeline.architectures.hierarchical.Hierarchical",
     "pipeline.architectures.lstm.LSTM",
     "pipeline.architectures.vgg.VGG",
-    "pipeline.architectures.network.Training",
+    "pipeline.architectures.training.Training",
     "pipeline.architectures.spectrograms.Preparation",
     "pipeline.architectures.spectrograms.Augmentation",
     "pipeline.architectures.ensemble.Ensemble",
