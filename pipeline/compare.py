@@ -13,13 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import evaluation, figures
+from pipeline import bootstrap, evaluation, figures
+from pipeline import table as tables
 from pipeline.config import Config
+from pipeline.corpora import CORPORA
 from pipeline.stage import PipelineError, output, stage
-from pipeline.taxonomy import Node
+from pipeline.taxonomy import EMOTIONS, Node
 
 log = logging.getLogger("pipeline")
-SCORES = ("uar", "accuracy", "macro_f1")
+LISTENERS = "human listeners (voice only)"
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,24 @@ class Run:
 def main(cfg: Config) -> None:
     """Compare the architectures that were trained under the present choices."""
     runs = read(cfg)
+    tree = Node.read(cfg.taxonomy.tree)
     reports = {name: run.report for name, run in runs.items()}
-    table = pd.DataFrame(row for name, run in runs.items() for row in rows(name, run))
+    table = pd.DataFrame(row for name, run in runs.items() for row in rows(name, run, tree))
+    heard = tables.read(cfg.build / "merge" / "listeners.parquet")
+    table = pd.concat([table, listeners(heard, runs, cfg.seed)], ignore_index=True)
     about = f"{cfg.taxonomy.name} classes, protocol {cfg.protocol.name}, corpora {cfg.corpora.name}"
     note = figures.caveat(cfg.corpora.name, cfg.protocol.shares_speakers)
     found = differences(runs, cfg.seed, note)
-    chance = 1 / len(Node.read(cfg.taxonomy.tree).classes)
+    chance = 1 / len(tree.classes)
     with output(cfg.build / "compare") as folder:
         table.to_csv(folder / "comparison.csv", index=False)
         (folder / "comparison.md").write_text(page(table, found, about, note), encoding="utf-8")
         small = {name: summary(report) for name, report in reports.items()}
         (folder / "metrics.json").write_text(json.dumps(small, indent=2) + "\n")
         (folder / "differences.json").write_text(json.dumps(found, indent=2) + "\n")
+        matrices = {name: evaluation.confusions(run.predictions, tree.classes) for name, run in runs.items()}
+        grouped = pd.concat({name: pd.concat(by_group) for name, by_group in matrices.items()})
+        grouped.rename_axis(["architecture", "group", "truth"]).to_csv(folder / "confusions.csv")
         (folder / "confusion").mkdir()
         for name, run in runs.items():  # as `dvc plots` reads it, a file an architecture
             test = run.predictions[run.predictions["part"] == "test"]
@@ -108,15 +117,54 @@ def read(cfg: Config) -> dict[str, Run]:
     return runs
 
 
-def rows(architecture: str, run: Run) -> Iterator[dict[str, Any]]:
-    """Yield the comparison's rows of one run: validation, test, and the test's corpora and sexes."""
+def rows(architecture: str, run: Run, tree: Node) -> Iterator[dict[str, Any]]:
+    """Yield the comparison's rows of one run: validation, test, and the test's corpora, sexes and folds."""
     head = {"architecture": architecture, "kind": run.about["kind"], "view": run.about["view"]}
     for part in ("validation", "test"):
         whole = {key: value for key, value in run.report[part].items() if not isinstance(value, dict)}
-        yield {**head, "part": part, "group": "all", "name": "all", **whole}
-    for group in ("corpus", "sex"):
+        clips = run.predictions[run.predictions["part"] == part]
+        near = evaluation.hierarchical(clips["label"], clips["predicted"], tree)
+        yield {**head, "part": part, "group": "all", "name": "all", **whole, **near}
+    for group in evaluation.GROUPS:
         for name, scored in run.report["test"][group].items():
             yield {**head, "part": "test", "group": group, "name": name, **scored}
+
+
+def listeners(heard: pd.DataFrame, runs: dict[str, Run], seed: int) -> pd.DataFrame:
+    """Return the comparison's rows of human listeners, by what they heard in the very clips that were tested.
+
+    They chose among six emotions, whatever the classes of the runs are.
+
+    Parameters
+    ----------
+    heard : DataFrame
+        `pipeline.table.Listeners`.
+    runs : dict
+        All of one split.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        A row for each corpus whose listeners are known; empty where there are none.
+    """
+    predictions = next(iter(runs.values())).predictions
+    tested = predictions.loc[predictions["part"] == "test", ["id", "corpus", "speaker", "label"]]
+    for corpus in sorted(set(tested["corpus"]) - set(tested["corpus"][tested["id"].isin(heard["id"])])):
+        if known := CORPORA[corpus].listeners:
+            log.warning("no row of %s's human listeners: %s is not in data/", corpus, known.file)
+    found = []
+    for corpus, clips in tested.merge(heard.rename(columns={"label": "predicted"}), on="id").groupby(
+        "corpus"
+    ):
+        counted = bootstrap.counts(clips, EMOTIONS, clips["share"])
+        found.append(
+            {"architecture": LISTENERS, "kind": "people", "part": "test", "group": "corpus", "name": corpus}
+            | bootstrap.scored(counted, seed)
+            | {"clips": clips["id"].nunique(), "speakers": len(counted), "classes": clips["label"].nunique()}
+        )
+    return pd.DataFrame(found)
 
 
 def summary(report: dict[str, Any]) -> dict[str, float | None]:
@@ -161,29 +209,33 @@ def sentence(a: str, b: str, result: dict[str, Any]) -> str:
         f"UAR {result['uar_a']:.3f} against {result['uar_b']:.3f} on {result['clips']} clips of "
         f"{result['speakers']} speakers"
     )
-    if result["low"] is None:
+    if result["p"] is None:
         return f"Whether {a} is better than {b} cannot be told from one speaker: {numbers}."
     numbers += (
-        f", difference {result['difference']:+.3f} (95 % {result['low']:+.3f} to {result['high']:+.3f})"
+        f", difference {result['difference']:+.3f} (95 % {result['low']:+.3f} to {result['high']:+.3f}, "
+        f"p = {result['p']:.2g})"
     )
-    if result["low"] > 0:
-        return f"{a} is better than {b}: {numbers}."
-    if result["high"] < 0:
-        return f"{a} is worse than {b}: {numbers}."
+    if result["p"] < SIGNIFICANT:
+        return f"{a} is {'better' if result['difference'] > 0 else 'worse'} than {b}: {numbers}."
     return f"Whether {a} is better than {b} cannot be told: {numbers}."
 
 
 def readable(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the comparison's columns `names` and its scores, in words that fit a Markdown table."""
+    """Return the comparison's columns `names` and its scores, in words that fit a Markdown table.
+
+    Folds are left to the file: their scores are of few speakers each.
+    """
+    table = table[table["group"] != "fold"]
     shown = table[names].fillna("–").copy()
-    for score in SCORES:
+    for score in evaluation.SCORES:
         shown[score] = [
             f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ({low:.3f}–{high:.3f})"
             for value, low, high in zip(
                 table[score], table[f"{score}_low"], table[f"{score}_high"], strict=True
             )
         ]
-    shown["ece"] = table["ece"].map("{:.3f}".format)
+    for score in ("h_f1", "ece"):
+        shown[score] = ["–" if pd.isna(value) else f"{value:.3f}" for value in table[score]]
     shown[["clips", "speakers"]] = table[["clips", "speakers"]]
     return shown
 
@@ -199,7 +251,10 @@ def page(table: pd.DataFrame, found: list[dict[str, Any]], about: str, note: str
             f"# Architectures compared: {about}\n",
             *([f"**Note: {note}.**\n"] if note else []),
             "UAR: unweighted average recall. In brackets: 95 % bootstrap interval over speakers; none where "
-            "there is one speaker only, and too narrow where there are but a few (TESS has two).\n",
+            "there is one speaker only, and too narrow where there are but a few (TESS has two). h_f1: F1 by "
+            "which an error near the truth in the tree counts less. ece: expected calibration error. p: of "
+            "exchanging the two models' answers speaker by speaker. Human listeners heard the voice alone "
+            "and chose among six emotions; their answer is the vote of about ten.\n",
             shown.to_markdown(index=False, disable_numparse=True) + "\n",
             "## Hierarchical against flat\n",
             *(f"- {line}" for line in told),

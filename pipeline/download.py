@@ -63,6 +63,8 @@ def download(corpus: Corpus, corpora: Corpora, folder: Path, patience: Patience)
     with output(folder) as partial:
         try:
             source |= _obtain(corpus, corpora, partial, patience)
+            if corpus.listeners and (votes := corpora.folder / corpus.listeners.file).is_file():
+                _copy({PurePosixPath(votes.name): votes}, partial)
         except MissingError as missing:
             message = f"{corpus.title} ({corpus.name}) is missing: {missing}. To have it, {remedy}"
             if corpus.name in corpora.require:

@@ -101,6 +101,23 @@ def sort(corpus: str, folder: Path) -> tuple[list[Clip], Counter[str], list[dict
     return clips, dropped, left_out
 
 
+def listeners(corpus: str, folder: Path) -> list[dict[str, Any]]:
+    """Read what human listeners heard in a corpus's clips, where its table lies beside them.
+
+    Raises
+    ------
+    PipelineError
+        Where the table is not as published.
+    """
+    known = CORPORA[corpus].listeners
+    if known is None or not (folder / known.file).is_file():
+        return []
+    try:
+        return [asdict(heard) for heard in known.read((folder / known.file).read_text("utf-8"))]
+    except ValueError as error:
+        raise PipelineError(f"{known.file} in data/ is not {corpus}'s table of votes: {error}") from None
+
+
 def without_twins(utterances: pd.DataFrame) -> Iterator[dict[str, str]]:
     """Yield the quarantine rows of clips that hold the very samples of an earlier one."""
     first = utterances.drop_duplicates("sha256").set_index("sha256")["id"]
@@ -117,12 +134,13 @@ def main(cfg: Config) -> None:
     if missing:
         log.warning("going on without %s: see %s", ", ".join(missing), downloads / missing[0] / "source.json")
     with output(cfg.build / "merge") as folder:
-        rows, left_out, clips = [], [], []
+        rows, left_out, clips, heard = [], [], [], []
         summary: dict[str, Any] = {}
         for corpus in (name for name, there in present.items() if there):
             found, dropped, misnamed = sort(corpus, downloads / corpus)
             clips += found
             left_out += misnamed
+            heard += listeners(corpus, downloads / corpus)
             summary[corpus] = {"dropped": dict(dropped)}
         if not clips:
             raise PipelineError(
@@ -143,6 +161,8 @@ def main(cfg: Config) -> None:
         quarantine = pd.DataFrame(left_out, columns=list(table.Quarantine.to_schema().columns))
         table.write(utterances, table.Utterances, folder / "utterances.parquet")
         table.write(quarantine, table.Quarantine, folder / "quarantine.parquet")
+        votes = pd.DataFrame(heard, columns=list(table.Listeners.to_schema().columns))
+        table.write(votes, table.Listeners, folder / "listeners.parquet")
         for corpus, counts in summary.items():
             counts["clips"] = int((utterances.corpus == corpus).sum())
             counts["speakers"] = int(utterances[utterances.corpus == corpus].speaker.nunique())

@@ -50,6 +50,21 @@ class Quarantine(pa.DataFrameModel):
         coerce = True
 
 
+class Listeners(pa.DataFrameModel):
+    """What human listeners heard: a row a clip, or several that add up to one (`corpora.Heard`)."""
+
+    id: Series[str]
+    label: Series[str] = pa.Field(isin=EMOTIONS)
+    share: Series[float] = pa.Field(gt=0, le=1)
+
+    class Config:
+        """Columns that are not named here are refused."""
+
+        strict = True
+        coerce = True
+        unique = ["id", "label"]
+
+
 class Splits(pa.DataFrameModel):
     """Which part of which fold a clip is in."""
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from tables import SIX, drawn
 
-from pipeline import compare, evaluation
+from pipeline import compare, evaluation, table
+from pipeline.taxonomy import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 CHOICES = [
@@ -23,9 +25,11 @@ CHOICES = [
 SPEAKERS = [f"ravdess-{n:02d}" for n in range(1, 9)] + ["savee-09", "tess-10", "tess-11"]
 
 
-def trained(folder: Path, architecture: str, accuracy: float, **about: object) -> pd.DataFrame:
+def trained(
+    folder: Path, architecture: str, accuracy: float, speakers: list[str] = SPEAKERS, **about: object
+) -> pd.DataFrame:
     """Write what the train stage leaves of one architecture, and return its predictions."""
-    predictions = drawn(dict.fromkeys(SPEAKERS, accuracy), 60, seed=len(architecture))
+    predictions = drawn(dict.fromkeys(speakers, accuracy), 60, seed=len(architecture))
     run = {
         "architecture": architecture,
         "kind": "flat",
@@ -44,11 +48,19 @@ def trained(folder: Path, architecture: str, accuracy: float, **about: object) -
     return predictions
 
 
+def divided(folder: Path, heard: list[tuple[str, str, float]]) -> None:
+    """Write what the merge and split stages leave for this one."""
+    for stage in ("merge", "split"):
+        (folder / "build" / stage).mkdir(parents=True)
+    (folder / "build" / "split" / "summary.json").write_text(json.dumps({"digest": "d1"}))
+    votes = pd.DataFrame(heard, columns=["id", "label", "share"]).astype({"share": float})
+    table.write(votes, table.Listeners, folder / "build" / "merge" / "listeners.parquet")
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A working folder with a split and two trained architectures."""
-    (tmp_path / "build" / "split").mkdir(parents=True)
-    (tmp_path / "build" / "split" / "summary.json").write_text(json.dumps({"digest": "d1"}))
+    divided(tmp_path, [])
     trained(tmp_path, "mlp", 0.5)
     trained(tmp_path, "hierarchical", 0.7, kind="hierarchical")
     return tmp_path
@@ -70,11 +82,11 @@ def test_compare_writes_tables_figures_and_the_verdict(folder):
     assert done.returncode == 0, done.stderr
     out = folder / "build" / "compare"
 
-    table = pd.read_csv(out / "comparison.csv")
-    assert len(table) == 2 * (2 + 3 + 2)
+    found = pd.read_csv(out / "comparison.csv")
+    assert len(found) == 2 * (2 + 3 + 2 + 2)
     kept = pd.read_parquet(folder / "build/train/mlp/predictions.parquet")
     test = kept[kept["part"] == "test"]
-    overall = table[(table["architecture"] == "mlp") & (table["part"] == "test")].set_index("name")
+    overall = found[(found["architecture"] == "mlp") & (found["part"] == "test")].set_index("name")
     assert overall.loc["all", "uar"] == pytest.approx(
         evaluation.scores(test["label"], test["predicted"])["uar"]
     )
@@ -82,7 +94,20 @@ def test_compare_writes_tables_figures_and_the_verdict(folder):
     assert pd.isna(overall.loc["savee", "uar_low"])
     assert overall["clips"].to_dict() == {
         "all": 660, "ravdess": 480, "savee": 60, "tess": 120, "female": 300, "male": 360,
+        "0": 360, "1": 300,
     }  # fmt: skip
+    tree = Node.read(yaml.safe_load((ROOT / "conf/taxonomy/six.yaml").read_text())["tree"])
+    near = evaluation.hierarchical(test["label"], test["predicted"], tree)
+    assert overall.loc["all", ["h_precision", "h_recall", "h_f1"]].to_dict() == pytest.approx(near)
+    assert near["h_f1"] > overall.loc["all", "accuracy"]  # some errors are near
+    confusions = pd.read_csv(out / "confusions.csv")
+    assert confusions.groupby("architecture")[list(SIX)].sum().sum(axis=1).to_dict() == {
+        "mlp": 3 * 660,
+        "hierarchical": 3 * 660,
+    }
+    tess = confusions[(confusions["architecture"] == "mlp") & (confusions["group"] == "corpus tess")]
+    expected = evaluation.confusion(kept[kept["corpus"] == "tess"], SIX)
+    assert (tess.set_index("truth")[list(SIX)].to_numpy() == expected.to_numpy()).all()
 
     metrics = json.loads((out / "metrics.json").read_text())
     assert set(metrics) == {"mlp", "hierarchical"}
@@ -96,7 +121,7 @@ def test_compare_writes_tables_figures_and_the_verdict(folder):
     assert found["difference"] == pytest.approx(
         metrics["hierarchical"]["test_uar"] - metrics["mlp"]["test_uar"]
     )
-    assert found["low"] > 0
+    assert found["p"] < 0.05
     assert found["sentence"].startswith("hierarchical is better than mlp: UAR 0.")
     assert found["sentence"].endswith("Note: synthetic voices: scores mean nothing.")
 
@@ -109,7 +134,7 @@ def test_compare_writes_tables_figures_and_the_verdict(folder):
     for name in ("comparison", "corpora"):
         text = Image.open(out / "figures" / f"{name}.png").text["Description"]
         assert text.endswith("(synthetic voices: scores mean nothing)")
-    assert sorted(path.name for path in out.parent.iterdir()) == ["compare", "split", "train"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["compare", "merge", "split", "train"]
 
 
 def test_compare_leaves_out_runs_of_other_choices(folder):
@@ -138,7 +163,12 @@ def test_compare_without_a_run_of_the_choices_says_what_to_do(folder):
 
 @pytest.mark.parametrize(
     ("path", "text"),
-    [("split/summary.json", None), ("train/mlp/metrics.json", "{"), ("train/mlp/predictions.parquet", "x")],
+    [
+        ("split/summary.json", None),
+        ("merge/listeners.parquet", None),
+        ("train/mlp/metrics.json", "{"),
+        ("train/mlp/predictions.parquet", "x"),
+    ],
 )
 def test_compare_names_the_file_that_is_missing_or_broken(folder, path, text):
     broken = folder / "build" / path
@@ -150,6 +180,40 @@ def test_compare_names_the_file_that_is_missing_or_broken(folder, path, text):
     assert f"build/{path}" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not (folder / "build" / "compare").exists()
+
+
+def test_people_are_scored_on_the_clips_that_were_tested(tmp_path, caplog: pytest.LogCaptureFixture):
+    predictions = trained(tmp_path, "mlp", 0.5, ["cremad-01", "cremad-02", "ravdess-03"])
+    test = predictions[predictions["part"] == "test"]
+    sad = list(test["id"][(test["label"] == "sad") & (test["corpus"] == "cremad")])
+    anger = list(test["id"][(test["label"] == "anger") & (test["corpus"] == "cremad")])
+    votes = [(sad[0], "sad", 0.5), (sad[0], "neutral", 0.5), (sad[1], "fear", 1.0)]
+    votes += [(anger[0], "anger", 1.0), ("cremad-of-training", "anger", 1.0)]
+    heard = pd.DataFrame(votes, columns=["id", "label", "share"])
+    runs = {"mlp": compare.Run({}, {}, predictions)}
+    (row,) = compare.listeners(heard, runs, seed=1).to_dict("records")
+    assert (row["name"], row["group"], row["part"]) == ("cremad", "corpus", "test")
+    assert (row["clips"], row["classes"]) == (3, 2)
+    assert row["accuracy"] == pytest.approx(1.5 / 3)
+    assert row["uar"] == pytest.approx((0.25 + 1) / 2)
+    assert not caplog.text
+    assert compare.listeners(heard[heard["id"] == "cremad-of-training"], runs, seed=1).empty
+    assert "no row of cremad's human listeners: summaryTable.csv is not in data/" in caplog.text
+
+
+def test_people_have_a_row_beside_the_architectures(tmp_path):
+    predictions = trained(tmp_path, "mlp", 0.5, [*SPEAKERS, "cremad-12", "cremad-13"])
+    clips = predictions[(predictions["part"] == "test") & (predictions["corpus"] == "cremad")]
+    divided(tmp_path, [(clip.id, clip.label, 1.0) for clip in clips.itertuples()])
+    done = command(tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "build" / "compare"
+    assert set(json.loads((out / "metrics.json").read_text())) == {"mlp"}
+    page = (out / "comparison.md").read_text(encoding="utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith("| human listeners (voice only)"))
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[1:6] == ["people", "–", "test", "cremad", "1.000 (1.000–1.000)"]
+    assert cells[-3:] == ["–", "120", "2"]
 
 
 def test_differences_pair_hierarchical_with_flat_of_the_same_view(tmp_path):
@@ -167,25 +231,27 @@ def test_differences_pair_hierarchical_with_flat_of_the_same_view(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("p", "difference", "said"),
     [
-        (0.01, 0.05, "tree is better than mlp:"),
-        (-0.05, -0.01, "tree is worse than mlp:"),
-        (-0.01, 0.05, "Whether tree is better than mlp cannot be told:"),
-        (0.0, 0.0, "Whether tree is better than mlp cannot be told:"),
-        (None, None, "Whether tree is better than mlp cannot be told from one speaker:"),
+        (0.049, 0.02, "tree is better than mlp:"),
+        (0.00012, -0.02, "tree is worse than mlp:"),
+        (0.051, 0.02, "Whether tree is better than mlp cannot be told:"),
+        (1.0, 0.0, "Whether tree is better than mlp cannot be told:"),
+        (None, 0.02, "Whether tree is better than mlp cannot be told from one speaker:"),
     ],
 )
-def test_sentence_says_who_wins_or_that_it_cannot_be_told(low, high, said):
+def test_sentence_says_who_wins_or_that_it_cannot_be_told(p, difference, said):
     result = {
         "uar_a": 0.52,
         "uar_b": 0.5,
-        "difference": 0.02,
-        "low": low,
-        "high": high,
+        "difference": difference,
+        "low": None if p is None else 0.01,
+        "high": None if p is None else 0.05,
+        "p": p,
         "clips": 9,
         "speakers": 3,
     }
     told = compare.sentence("tree", "mlp", result)
     assert told.startswith(said)
     assert "UAR 0.520 against 0.500 on 9 clips of 3 speakers" in told
+    assert ("p = " in told) == (p is not None)

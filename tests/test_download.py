@@ -209,6 +209,18 @@ def test_a_plain_folder_is_taken_as_well(tmp_path: Path, corpora: Corpora) -> No
     assert source_of(tmp_path / "build/cremad")["state"] == "archive"
 
 
+def test_a_table_of_what_people_heard_comes_along(tmp_path: Path, corpora: Corpora) -> None:
+    (corpora.folder / "AudioWAV").mkdir(parents=True)
+    (corpora.folder / "AudioWAV" / "1001_DFA_ANG_XX.wav").write_bytes(SOUND)
+    (corpora.folder / "summaryTable.csv").write_text("FileName,VoiceVote\n")
+    download(CORPORA["cremad"], corpora, tmp_path / "cremad", IMPATIENT)
+    assert files_of(tmp_path / "cremad") == [
+        "AudioWAV/1001_DFA_ANG_XX.wav",
+        "source.json",
+        "summaryTable.csv",
+    ]
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path, corpora: Corpora) -> None:
     (corpora.folder / "AudioWAV").mkdir(parents=True)
     with pytest.raises(PipelineError, match="AudioWAV holds no recording"):

@@ -104,6 +104,25 @@ def test_what_was_left_out_and_why(downloads: Path, configure):
     assert "git-lfs" in detail["AudioWAV/1001_DFA_SAD_XX.wav"]
 
 
+def test_what_listeners_heard_is_kept_where_their_table_is(downloads: Path, configure):
+    merged(downloads, configure)
+    assert table.read(downloads / "merge" / "listeners.parquet").empty
+    votes = downloads / "download" / "cremad" / "summaryTable.csv"
+    votes.write_text("FileName,VoiceVote\n1001_DFA_ANG_XX,A:N\n1001_DFA_HAP_LO,N\n")
+    merged(downloads, configure)
+    heard = table.read(downloads / "merge" / "listeners.parquet")
+    assert heard.to_numpy().tolist() == [
+        ["cremad-1001_DFA_ANG_XX", "anger", 0.5],
+        ["cremad-1001_DFA_ANG_XX", "neutral", 0.5],
+        ["cremad-1001_DFA_HAP_LO", "neutral", 1.0],
+    ]
+    votes.write_text("FileName,VoiceVote\n1001_DFA_ANG_XX,laughter\n")
+    with pytest.raises(
+        PipelineError, match=r"summaryTable.csv in data/ is not cremad's table of votes: .*laugh"
+    ):
+        merged(downloads, configure)
+
+
 def test_the_summary_counts_every_file(downloads: Path, configure):
     assert merged(downloads, configure)[2] == {
         "cremad": {

@@ -1,6 +1,6 @@
 """What is known of a corpus: where it comes from, its licence, and how its file names are read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -42,6 +42,41 @@ class Utterance:
     intensity: str | None
     sentence: str
     take: int | None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What human listeners heard in a clip.
+
+    Attributes
+    ----------
+    id : str
+        The clip's, see `Utterance`.
+    label : str
+        An emotion in common.
+    share : float
+        1; less where they were divided and the clip has several rows, which add up to 1.
+    """
+
+    id: str
+    label: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """A corpus's own table of what human listeners heard in its clips, without seeing the speaker.
+
+    Attributes
+    ----------
+    file : str
+        Its name in ``data/``; it is not fetched.
+    read : callable
+        The file's text → `Heard`; raises ValueError where it is not such a table.
+    """
+
+    file: str
+    read: Callable[[str], Iterator[Heard]]
 
 
 @dataclass(frozen=True)
@@ -126,6 +161,7 @@ class Corpus:
         Path inside the archive → `Utterance`; None where the file is not one of the corpus's clips
         (a read-me, a list); raises ValueError where it is a clip by its place but its name breaks the
         published rule.
+    listeners : Listeners or None
     """
 
     name: str
@@ -136,6 +172,7 @@ class Corpus:
     source: Archive | Files | Dataverse | Registration
     clips: int
     read: Callable[[PurePosixPath], Utterance | None]
+    listeners: Listeners | None = None
 
 
 def is_recording(path: PurePosixPath) -> bool:

@@ -6,6 +6,7 @@ import pooch
 import pytest
 
 from pipeline.corpora import Files, Utterance, cremad
+from pipeline.corpora.corpus import Heard
 
 
 def test_a_name_says_everything():
@@ -65,3 +66,33 @@ def test_the_integrity_list_is_one_that_pooch_takes(tmp_path):
     assert len(set(registry.values())) > 7400
     fetcher = pooch.create(tmp_path, cremad.CORPUS.source.url, registry=registry)
     assert fetcher.get_url("1091_WSI_SAD_XX.wav").endswith("/AudioWAV/1091_WSI_SAD_XX.wav")
+
+
+HEADER = '"","FileName","VoiceVote","VoiceLevel","FaceVote"\n'
+
+
+def test_what_listeners_heard_is_divided_where_they_were():
+    table = HEADER + '"1","1001_IEO_NEU_XX","N","69.1","S"\n"9","1040_ITH_SAD_X","A:D:N","37:59:1","A"\n'
+    assert list(cremad.heard(table)) == [
+        Heard("cremad-1001_IEO_NEU_XX", "neutral", 1.0),
+        Heard("cremad-1040_ITH_SAD_XX", "anger", pytest.approx(1 / 3)),
+        Heard("cremad-1040_ITH_SAD_XX", "disgust", pytest.approx(1 / 3)),
+        Heard("cremad-1040_ITH_SAD_XX", "neutral", pytest.approx(1 / 3)),
+    ]
+    assert list(cremad.heard(HEADER)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"1","1001_IEO_NEU_XX","P","69.1","S"',
+        '"1","1001_IEO_NEU_XX",,"69.1","S"',
+        '"1","1001_IEO_XX","N","69.1","S"',
+        '"1"',
+    ],
+)
+def test_another_table_of_votes_is_refused(line):
+    with pytest.raises(ValueError, match="FileName and VoiceVote"):
+        list(cremad.heard(HEADER + line))
+    with pytest.raises(ValueError, match="FileName and VoiceVote"):
+        list(cremad.heard("name,vote\na,b\n"))
