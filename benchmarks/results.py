@@ -28,7 +28,8 @@ def section(taxonomy: str, protocol: str) -> str:
     """Return what `compare` found, as Markdown."""
     compared = ROOT / "build" / "compare"
     table = pd.read_csv(compared / "comparison.csv")
-    runs = [json.loads(path.read_text()) for path in sorted(ROOT.glob("build/train/*/run.json"))]
+    names = json.loads((compared / "metrics.json").read_text())  # those that `compare` did not leave out
+    runs = [json.loads((ROOT / "build" / "train" / name / "run.json").read_text()) for name in names]
     seconds = ", ".join(f"{run['architecture']} {run['seconds']:.0f} s" for run in runs)
     shared = "; **speakers are shared between training and test**" if runs[0]["shares_speakers"] else ""
     told = [entry["sentence"] for entry in json.loads((compared / "differences.json").read_text())]

@@ -160,13 +160,7 @@ def report(predictions: pd.DataFrame, classes: Sequence[str], seed: int) -> dict
 
 def flat(report: Mapping[str, Any]) -> dict[str, float]:
     """Return a report as MLflow metrics: ``{"test.corpus.ravdess.uar": 0.43, …}``, without what is None."""
-    metrics: dict[str, float] = {}
-    for name, value in report.items():
-        if isinstance(value, Mapping):
-            metrics |= {f"{name}.{inner}": number for inner, number in flat(value).items()}
-        elif value is not None:
-            metrics[name] = float(value)
-    return metrics
+    return {name: float(value) for name, value in pd.json_normalize(dict(report)).iloc[0].dropna().items()}
 
 
 def speakers(predictions: pd.DataFrame) -> pd.DataFrame:
