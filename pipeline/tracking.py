@@ -171,16 +171,19 @@ def log_tags(tags: Mapping[str, str]) -> None:
     mlflow.set_tags(dict(tags))
 
 
-def log_metrics(metrics: Mapping[str, float]) -> None:
-    """Log metrics of the whole run."""
-    mlflow.log_metrics(dict(metrics))
+def log_metrics(metrics: Mapping[str, float], step: int | None = None) -> None:
+    """Log metrics of the whole run, or of a step of it."""
+    mlflow.log_metrics(dict(metrics), step=step)
 
 
 def log_curves(history: Mapping[str, list[float]]) -> None:
-    """Log a value an epoch for each curve."""
+    """Log a value an epoch for each curve, but for those that were logged as they came."""
+    run_id = mlflow.active_run().info.run_id
     for name, values in history.items():
+        told = {metric.step for metric in mlflow.MlflowClient().get_metric_history(run_id, name)}
         for epoch, value in enumerate(values, start=1):
-            mlflow.log_metric(name, value, step=epoch)
+            if epoch not in told:
+                mlflow.log_metric(name, value, step=epoch)
 
 
 def log_figures(figures: Mapping[str, Figure]) -> None:

@@ -137,11 +137,11 @@ class VGG(Network):
         model = self.answer(body, clips.classes)
         body.trainable = False
         first = replace(self.training, epochs=self.frozen, schedule="constant")
-        before = self.train(model, clips, held, first, monitor.within("frozen")) if self.frozen else {}
+        if self.frozen:
+            self.train(model, clips, held, first, monitor.within("frozen"))
         body.trainable = True
         second = replace(self.training, learning_rate=self.training.learning_rate * self.tuning)
-        after = self.train(model, clips, held, second, monitor)
-        self.history_ = {name: before.get(name, []) + values for name, values in after.items()}
+        self.history_ = self.train(model, clips, held, second, monitor)
         return model
 
     def _read(self, body: keras.Model) -> None:
