@@ -1,0 +1,155 @@
+"""What is held out stays unheard: no speaker, no copy and no number of a test clip reaches a fit.
+
+Clips are made up of four corpora, the division and the training are the real ones.
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.neighbors import KNeighborsClassifier
+
+from pipeline import split, train
+from pipeline.architectures import SILENT
+from pipeline.corpora import cremad
+from pipeline.stage import ROOT
+from pipeline.taxonomy import EMOTIONS
+
+PROTOCOLS = sorted(file.stem for file in (ROOT / "conf" / "protocol").glob("*.yaml"))
+DISJOINT = [name for name in PROTOCOLS if name != "clips"]
+SPEAKERS = {
+    "ravdess": [f"{number:02}" for number in range(1, 25)],
+    "savee": ["DC", "JE", "JK", "KL"],
+    "tess": ["OAF", "YAF"],
+    "cremad": [str(number) for number in sorted(cremad.ACTORS)[:12]],
+}
+NUMBERS = 8
+COPIES = 2  # rows of a clip: itself and an altered copy
+
+
+class Nearest(ClassifierMixin, BaseEstimator):
+    """Answers as the nearest clip that it knows, and notes which rows it was fitted with."""
+
+    views = ("numbers", "row")
+    heard: list[list[int]] = []
+
+    def fit(self, X, y, groups=None, monitor=SILENT):
+        Nearest.heard.append([int(row) for row in X["row"][:, 0]])
+        self.model_ = KNeighborsClassifier(1).fit(X["numbers"], y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X["numbers"])
+
+    def predict(self, X):
+        return self.model_.predict(X["numbers"])
+
+
+@pytest.fixture(scope="module")
+def clips() -> pd.DataFrame:
+    """Four clips of each speaker and emotion, each with its copy."""
+    rows = [
+        {
+            "id": f"{corpus}-{name}-{label}-{take}{'~1' * copy}",
+            "source": f"{corpus}-{name}-{label}-{take}",
+            "corpus": corpus,
+            "speaker": f"{corpus}-{name}",
+            "sex": {"savee": "male", "tess": "female"}.get(corpus, ["male", "female"][index % 2]),
+            "label": label,
+            "sha256": f"{corpus}{name}{label}{take}".ljust(64, "0"),
+        }
+        for corpus, names in SPEAKERS.items()
+        for (index, name), label, take in product(enumerate(names), EMOTIONS, range(4))
+        for copy in range(COPIES)
+    ]
+    return pd.DataFrame(rows)
+
+
+def divided(clips: pd.DataFrame, configure, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the clips that a protocol uses, and their splits."""
+    cfg = configure(f"protocol={protocol}")
+    originals = clips[clips.id == clips.source]
+    splits = split.splits(originals, cfg.protocol, cfg.seed)
+    split.check(splits, originals, cfg.protocol, EMOTIONS)
+    return clips[clips.source.isin(splits.id)].reset_index(drop=True), splits
+
+
+def trained(clips: pd.DataFrame, splits: pd.DataFrame, numbers: np.ndarray) -> train.Trained:
+    X = {"numbers": numbers, "row": np.arange(len(clips))[:, np.newaxis]}
+    return train.fit(Nearest(), train.Data(clips, splits, X), EMOTIONS, 9)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_fold_is_fitted_with_its_training_clips_and_their_copies_alone(clips, configure, protocol: str):
+    clips, splits = divided(clips, configure, protocol)
+    Nearest.heard.clear()
+    told = trained(clips, splits, np.random.default_rng(1).normal(size=(len(clips), NUMBERS)))
+    folds = sorted(splits.fold.unique())
+    assert len(Nearest.heard) >= len(folds)
+    for fold, heard in zip(folds, Nearest.heard, strict=False):
+        part = splits[splits.fold == fold].set_index("id").part
+        known, held = clips.iloc[heard], clips[clips.source.map(part) != "training"]
+        assert sorted(known.id) == sorted(clips.id[clips.source.map(part) == "training"])
+        assert (known.id != known.source).sum() == len(known) / COPIES
+        assert not set(known.source) & set(held.source)
+        assert bool(set(known.speaker) & set(held.speaker)) == (protocol == "clips")
+    scored = told.predictions
+    assert not scored.id.str.contains("~").any()
+    assert sorted(scored.id[scored.part == "test"]) == sorted(splits.id[splits.part == "test"])
+
+
+SHIPPED = {
+    "mlp": ("architecture.max_iter=5", "architecture.units=8"),
+    "svm": (),
+    "hierarchical": ("architecture.estimator.max_iter=5", "architecture.estimator.units=8"),
+}
+LEARNERS = [*product(["mlp"], DISJOINT), ("svm", "speakers"), ("hierarchical", "speakers")]
+
+
+@pytest.mark.parametrize(("architecture", "protocol"), LEARNERS)
+def test_nothing_that_is_learned_depends_on_test_clips(clips, configure, architecture: str, protocol: str):
+    """Scalers, selections and calibrations included: absurd test clips leave every answer as it was."""
+    clips, splits = divided(clips, configure, protocol)
+    splits = splits[splits.fold == 0]
+    cfg = configure(f"architecture={architecture}", *SHIPPED[architecture])
+    estimator = train.make(cfg.architecture, {"statistics": None})
+    tested = clips.speaker.isin(clips.speaker[clips.id.isin(splits.id[splits.part == "test"])]).to_numpy()
+    numbers = np.random.default_rng(2).normal(size=(len(clips), NUMBERS)).astype(np.float32)
+
+    def answers(rows: np.ndarray) -> np.ndarray:
+        X = {"statistics": np.where(rows[:, np.newaxis], 1e4 * numbers**2, numbers)}
+        told = train.fit(estimator, train.Data(clips, splits, X), EMOTIONS, 9)
+        (one,) = told.folds
+        assert told.estimator is one
+        return one.predict_proba({"statistics": numbers})
+
+    as_it_was = answers(np.zeros(len(clips), dtype=bool))
+    np.testing.assert_array_equal(answers(tested), as_it_was)
+    heard = clips.source.isin(splits.id[splits.part == "training"]).to_numpy()
+    assert np.abs(answers(heard) - as_it_was).max() > 0.01
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_labels_that_mean_nothing_give_chance_to_strangers(clips, configure, protocol: str):
+    """Each speaker says each emotion in a way of their own, which tells nothing of the next speaker.
+
+    Where speakers are shared between training and test, the same clips are told apart: a leak would show.
+    """
+    clips, splits = divided(clips, configure, protocol)
+    rng = np.random.default_rng(3)
+    uars, inside = [], []
+    for _ in range(10):
+        ways = {key: rng.normal(size=NUMBERS) for key in clips.groupby(["speaker", "label"]).groups}
+        own = np.array([ways[key] for key in zip(clips.speaker, clips.label, strict=True)])
+        test = trained(clips, splits, own + 0.01 * rng.normal(size=own.shape)).report["test"]
+        uars.append(test["uar"])
+        inside.append(test["uar_low"] <= 1 / 6 <= test["uar_high"])
+    if protocol == "clips":
+        assert min(uars) > 0.9
+    else:
+        assert abs(np.mean(uars) - 1 / 6) < 4 * np.std(uars, ddof=1) / np.sqrt(len(uars))
+        if test["speakers"] > 8:  # intervals of few speakers are too narrow
+            assert sum(inside) >= 7
