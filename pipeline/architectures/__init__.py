@@ -45,6 +45,7 @@ class Architecture(ClassifierMixin, BaseEstimator):
     """
 
     view: str
+    hierarchical = False  # whether its answer is found on the way down a tree
 
     @property
     def views(self) -> tuple[str, ...]:

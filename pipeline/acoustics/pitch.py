@@ -1,0 +1,110 @@
+"""Pitch: the fundamental frequency of a voice, frame by frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import fft
+
+from pipeline.audio import RATE, Samples
+
+HOP = 160  # samples: 10 ms
+WINDOW = 640  # samples: 40 ms, two periods of the lowest voice
+LOWEST, HIGHEST = 60.0, 600.0  # Hz
+CANDIDATES = 6  # per frame
+UNVOICED = 0.45  # strength that a candidate must exceed to be believed
+SWITCH = 0.14  # cost of going from voiced to unvoiced and back
+LEAP = 0.7  # cost of a leap by an octave
+OCTAVE = 0.01  # by which a candidate is preferred to the one an octave below
+QUIET = 35.0  # dB below the loudest frame: no voice
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """A pitch track.
+
+    Attributes
+    ----------
+    frequency : ndarray, shape (frames,)
+        Hz; 0 where unvoiced.
+    strength : ndarray, shape (frames,)
+        Normalised autocorrelation at the chosen period, in (0, 1).
+    """
+
+    frequency: NDArray[np.float64]
+    strength: NDArray[np.float64]
+
+    @property
+    def voiced(self) -> NDArray[np.bool_]:
+        """Where there is a voice."""
+        return self.frequency > 0
+
+
+def framed(sound: NDArray[np.floating], window: int) -> NDArray[np.floating]:
+    """Cut a sound into frames around every `HOP`-th sample, shape (frames, window); zeros beyond its ends."""
+    return sliding_window_view(np.pad(sound, window // 2), window)[::HOP]
+
+
+def track(sound: Samples) -> Pitch:
+    """Follow the pitch of a mono 16 kHz sound.
+
+    Autocorrelation, divided by the window's own, gives candidates; dynamic programming picks the path
+    that is strong and leaps little.
+
+    References
+    ----------
+    Boersma 1993, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise
+    ratio of a sampled sound", IFA Proceedings 17; Talkin 1995, "A robust algorithm for pitch tracking".
+    """
+    correlation = _autocorrelation(framed(sound, WINDOW))
+    shortest = int(RATE / HIGHEST)
+    inner = correlation[:, shortest:-1]
+    lags = np.arange(shortest, shortest + inner.shape[1])
+    peaks = (inner > correlation[:, shortest - 1 : -2]) & (inner >= correlation[:, shortest + 1 :])
+    strengths = np.where(peaks, inner - OCTAVE * np.log2(lags * LOWEST / RATE), -1.0)
+    chosen = np.argpartition(-strengths, CANDIDATES, axis=1)[:, :CANDIDATES]
+    energy = (framed(sound, WINDOW) ** 2).mean(axis=1)
+    quiet = energy < energy.max() * 10 ** (-QUIET / 10)
+    path = _best_path(np.take_along_axis(strengths, chosen, axis=1), lags[chosen], quiet)
+    voiced = path < CANDIDATES
+    lag = lags[chosen[np.arange(len(path)), np.minimum(path, CANDIDATES - 1)]]
+    before, here, after = (correlation[np.arange(len(lag)), lag + step] for step in (-1, 0, 1))
+    bend = before - 2 * here + after
+    # The peak lies between samples: a parabola through three of them says where.
+    shift = np.clip(0.5 * (before - after) / np.where(np.abs(bend) > 1e-9, bend, np.inf), -0.5, 0.5)
+    return Pitch(np.where(voiced, RATE / (lag + shift), 0.0), np.clip(here, 1e-3, 1 - 1e-3))
+
+
+def _autocorrelation(frames: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the normalised autocorrelation up to the longest period, shape (frames, lags)."""
+    window, size = np.hanning(WINDOW), 2 * fft.next_fast_len(WINDOW)
+    longest = int(RATE / LOWEST) + 2
+
+    def correlate(signal: NDArray[np.floating]) -> NDArray[np.float64]:
+        power = np.abs(fft.rfft(signal, size, axis=-1)) ** 2
+        return np.asarray(fft.irfft(power, axis=-1)[..., :longest])
+
+    ours, its = correlate(frames * window), correlate(window)
+    return np.asarray(ours / (ours[:, :1] + 1e-9) / (its / its[0]))
+
+
+def _best_path(
+    strengths: NDArray[np.float64], lags: NDArray[np.int64], quiet: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Return the candidate of each frame; `CANDIDATES` stands for unvoiced."""
+    cost = np.column_stack([-strengths, np.where(quiet, -UNVOICED - 1, -UNVOICED)])
+    octaves = np.log2(lags)
+    move = np.zeros((CANDIDATES + 1, CANDIDATES + 1))
+    move[:-1, -1] = move[-1, :-1] = SWITCH
+    came = np.zeros(cost.shape, dtype=np.intp)
+    for frame in range(1, len(cost)):
+        move[:-1, :-1] = LEAP * np.abs(octaves[frame - 1][:, None] - octaves[frame])
+        total = cost[frame - 1][:, None] + move
+        came[frame] = total.argmin(axis=0)
+        cost[frame] += total.min(axis=0)
+    path = np.empty(len(cost), dtype=np.intp)
+    path[-1] = cost[-1].argmin()
+    for frame in range(len(cost) - 1, 0, -1):
+        path[frame - 1] = came[frame, path[frame]]
+    return path
