@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import suppress
 from importlib.metadata import distribution
@@ -138,7 +139,8 @@ def _delete(store: Any, tag: str) -> None:
 def requirements() -> list[str]:
     """Return the exact installed versions of `PACKAGES` and of everything they need, ``name==version``."""
     pinned: dict[str, str] = {}
-    waiting = [Requirement(name) for name in PACKAGES]
+    networks = ["tensorflow"] if "tensorflow" in sys.modules else []  # the champion, once opened, needs it
+    waiting = [Requirement(name) for name in (*PACKAGES, *networks)]
     seen = set()
     while waiting:
         wanted = waiting.pop()

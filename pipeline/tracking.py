@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -42,10 +43,8 @@ CHAMPION = "champion"
 PATIENCE = 10.0  # seconds to wait for a database that another process writes to
 
 # What a registered detector needs to answer; DVC, Hydra and the rest of the pipeline it does not.
-REQUIREMENTS = tuple(
-    f"{name}=={version(name)}"
-    for name in ("librosa", "numpy", "pandas", "scikit-learn", "skops", "soundfile", "soxr")
-)
+REQUIREMENTS = ("librosa", "numpy", "pandas", "scikit-learn", "skops", "soundfile", "soxr")
+OF_NETWORKS = ("keras", "tensorflow")  # loaded where a network was trained, and nowhere else
 
 
 def connect() -> None:
@@ -216,6 +215,7 @@ def log_detector(detector: Detector) -> str:
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name=None)]),
         outputs=Schema([ColSpec(DataType.double, name) for name in detector.classes]),
     )
+    needed = [*REQUIREMENTS, *(name for name in OF_NETWORKS if name in sys.modules)]
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder))
         logged = mlflow.pyfunc.log_model(
@@ -225,7 +225,7 @@ def log_detector(detector: Detector) -> str:
             code_paths=[str(ROOT / "pipeline")],
             signature=signature,
             input_example=second,
-            pip_requirements=list(REQUIREMENTS),
+            pip_requirements=[f"{name}=={version(name)}" for name in needed],
         )
     return str(logged.model_uri)
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -78,8 +79,7 @@ def test_each_epoch_is_in_mlflow_as_soon_as_it_is_over(tmp_path: Path, database:
 
 def training(build: Path, home: Path) -> subprocess.Popen:
     settings = {
-        "convolutions": "[4,8]",
-        "units": 8,
+        "filters": "[4,8]",
         "preparation.bands": 16,
         "preparation.frames": 1,
         "training.epochs": 6,
@@ -88,7 +88,7 @@ def training(build: Path, home: Path) -> subprocess.Popen:
     }
     overrides = [f"architecture.{key}={value}" for key, value in settings.items()]
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}"}
-    command = [sys.executable, "-m", "pipeline.train", f"build={build}", "architecture=lstm", *overrides]
+    command = [sys.executable, "-m", "pipeline.train", f"build={build}", "architecture=vgg", *overrides]
     return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
 
 
@@ -112,13 +112,16 @@ def test_a_killed_training_goes_on_from_its_last_epoch(small_build: Path, tmp_pa
             process = training(build, tmp_path / name)
         assert process.wait() == 0
         assert not (build / "checkpoints").exists()
-        tables[name] = pd.read_parquet(build / "train" / "lstm" / "predictions.parquet")
+        tables[name] = pd.read_parquet(build / "train" / "vgg" / "predictions.parquet")
     pd.testing.assert_frame_equal(tables["killed"], tables["whole"])
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'killed' / 'mlflow.db'}")
     runs = mlflow.search_runs(experiment_names=["emotion-detector-six"], output_format="list")
     finished = next(run.info.run_id for run in runs if run.info.status == "FINISHED")
     told = mlflow.MlflowClient().get_metric_history(finished, "loss")
     assert sorted(metric.step for metric in told) == [1, 2, 3, 4, 5, 6]
+    described = json.loads((build / "train" / "vgg" / "run.json").read_text())
+    needed = Path(mlflow.pyfunc.get_model_dependencies(described["detector"])).read_text()
+    assert "tensorflow==" in needed
     first = min(told, key=lambda metric: (metric.timestamp, metric.step))
     assert first.step > before - 1  # it did not begin anew
 
