@@ -5,69 +5,31 @@ mean UAR on the validation speakers of every fold; the test clips are not looked
 it was when it is run again; ``search.write=mlp_tuned`` writes the winner into conf/architecture.
 """
 
-import hashlib
 import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import yaml
-from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from matplotlib.figure import Figure
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
-from optuna.visualization import matplotlib as drawn
 from sklearn.exceptions import ConvergenceWarning
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from pipeline import evaluation, figures, tracking, train
-from pipeline.architectures import SILENT, Monitor, rows
+from pipeline.architectures import rows
 from pipeline.config import Config, Instance, Search, given
 from pipeline.features import views
 from pipeline.space import choose, here, label, place, without
 from pipeline.stage import ROOT, PipelineError, stage
+from pipeline.study import ENDED, STRIDE, Watch, digest, draw, opened
 
 log = logging.getLogger("search")
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # the bar tells how it goes
-
-STRIDE = 10_000  # steps of a fold, as Optuna counts them: epochs, and the last one when it is judged
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-class Watch(Monitor):
-    """Ends a try that does no better than the others did at the same epoch.
-
-    Parameters
-    ----------
-    trial : Trial
-    fold : int
-        From 0.
-    before : sequence of float
-        Validation UAR of the folds before.
-    """
-
-    def __init__(self, trial: Trial, fold: int, before: list[float]) -> None:
-        self.trial, self.fold, self.before = trial, fold, before
-
-    def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Hear the UAR on the speakers that a network itself held out; one that tells none is let be."""
-        if "validation_uar" in values:
-            mean = float(np.mean([*self.before, values["validation_uar"]]))
-            self.trial.report(mean, self.fold * STRIDE + number)
-            if self.trial.should_prune():
-                raise optuna.TrialPruned
-
-    def within(self, name: str) -> Monitor:
-        """Let the parts be: what one node or member can do says little about the whole."""
-        return SILENT
 
 
 def settled(values: Mapping[str, Any], cfg: Config) -> Instance:
@@ -137,78 +99,18 @@ def attempt(study: optuna.Study, search: Search, data: train.Data, cfg: Config) 
     return ended
 
 
-def digest(cfg: Config, search: Search, splits: str) -> str:
-    """Return what tells studies apart: two go on with each other only where their scores compare."""
-    facts = {
-        "space": {key: dimension.model_dump() for key, dimension in search.space.items()},
-        "architecture": cfg.architecture,
-        "taxonomy": cfg.taxonomy.tree,
-        "features": cfg.features.model_dump(),
-        "augmentation": cfg.augmentation.model_dump(),
-        "corpora": cfg.corpora.name,
-        "splits": splits,
-    }
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-
-
-@contextmanager
-def opened(folder: Path, name: str) -> Iterator[optuna.Study]:
-    """Open a study of `folder`, alone; tries that a kill cut short are put first in line again.
-
-    Raises
-    ------
-    PipelineError
-        Where another search holds it, or its file is not one of Optuna's.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "study.db"
-    try:
-        with FileLock(folder / "study.lock", timeout=0):
-            try:
-                study = optuna.create_study(
-                    storage=f"sqlite:///{file}",
-                    study_name=name,
-                    direction="maximize",
-                    load_if_exists=True,
-                    pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5, n_min_trials=3),
-                )
-                for cut in study.get_trials(states=[TrialState.RUNNING]):
-                    study.tell(cut.number, state=TrialState.FAIL)
-                    study.enqueue_trial(cut.params)
-            except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-                reason = str(error.__cause__ or error).splitlines()[0]
-                raise PipelineError(
-                    f"{file} cannot be used ({reason}): remove it to begin the search anew"
-                ) from None
-            yield study
-    except Timeout:
-        raise PipelineError(f"another search holds {file}: wait for it, or stop it") from None
-
-
-def draw(study: optuna.Study, seed: int, note: str) -> dict[str, Figure]:
-    """Draw how the search went and, from two finished tries on, which settings matter."""
-    made = {"history": drawn.plot_optimization_history(study, target_name="validation UAR")}
-    if len({trial.value for trial in study.get_trials(states=[TrialState.COMPLETE])}) > 1:
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-        made["importance"] = drawn.plot_param_importances(study, evaluator, target_name="validation UAR")
-    for axes in made.values():
-        axes.figure.text(0.01, 0.01, note, fontsize=8)
-        plt.close(axes.figure)  # pyplot keeps what Optuna draws
-    return {name: axes.figure for name, axes in made.items()}
-
-
-def written(settings: Instance, winner: FrozenTrial, facts: Mapping[str, Any], cfg: Config) -> str:
+def written(winner: FrozenTrial, facts: Mapping[str, str], cfg: Config) -> str:
     """Return the winner as the text of a file of conf/architecture."""
-    head = (
-        f"Found by python -m pipeline.search search={facts['search']}: try {winner.number}, the best of "
-        f"{facts['tries']},\nof the study {facts['study']} (taxonomy {cfg.taxonomy.name}, "
-        f"protocol {cfg.protocol.name}, corpora {cfg.corpora.name}).\n"
-        f"Validation UAR {winner.value:.4f}; commit {facts['commit'] or 'unknown'}.\n"
-        f"What each key means: conf/architecture/{facts['architecture']}.yaml"
-    )
-    notes = "".join(f"# {line}\n" for line in head.splitlines())
+    settings = settled(choose(FixedTrial(winner.params), cfg.search.space if cfg.search else {}), cfg)
     own = without(settings, random_state=cfg.seed, tree=cfg.taxonomy.tree)
-    return notes + yaml.safe_dump(own, sort_keys=False, allow_unicode=True)
+    return (
+        f"# Found by `python -m pipeline.search search={facts['search']}`: try {winner.number}, the best of "
+        f"{facts['tries']}.\n"
+        f"# Study {facts['study']}: taxonomy {facts['taxonomy']}, protocol {facts['protocol']}, features "
+        f"{facts['features']}, corpora {facts['corpora']}.\n"
+        f"# Validation UAR {winner.value:.4f}; commit {facts['commit'] or 'unknown'}.\n"
+        f"# What each key means: conf/architecture/{facts['from']}.yaml\n"
+    ) + yaml.safe_dump(own, sort_keys=False, allow_unicode=True)
 
 
 def checked(cfg: Config) -> tuple[Search, Path | None]:
@@ -235,60 +137,73 @@ def checked(cfg: Config) -> tuple[Search, Path | None]:
     return cfg.search, target
 
 
+def clips(cfg: Config) -> train.Data:
+    """Read what is to be learned and judged, and see that every fold has somebody to judge by.
+
+    Raises
+    ------
+    PipelineError
+        Where a stage before has not run, or a fold has no validation clips.
+    """
+    data = train.load(cfg.build, views(cfg.features), train.make(cfg.architecture, cfg.features.views).views)
+    judging = data.splits[data.splits.part == "validation"]
+    if missing := sorted(set(data.splits.fold) - set(judging.fold)):
+        raise PipelineError(f"the folds {missing} have no validation clips to choose by: split otherwise")
+    if set(judging.id) & set(data.splits.id[data.splits.part == "test"]):
+        log.warning(
+            "protocol=%s tests in one fold whom it validates in another: the winner's test scores flatter a "
+            "little; protocol=speakers keeps test speakers out of the choice",
+            cfg.protocol.name,
+        )
+    return data
+
+
+def go_on(study: optuna.Study, search: Search, data: train.Data, cfg: Config) -> int:
+    """Try until there are as many tries as wanted; return how many there are."""
+    if not study.trials and (now := here(cfg.architecture, search.space)):
+        study.enqueue_trial(now)  # what is to be beaten
+    ended = len(study.get_trials(states=ENDED))
+    with tqdm(total=max(search.trials, ended), initial=ended, desc="search", unit="try") as bar:
+        while bar.n < search.trials:
+            attempt(study, search, data, cfg)
+            bar.set_postfix(best=f"{study.best_value:.3f}")
+            bar.update()
+        return int(bar.n)
+
+
 def main(cfg: Config) -> None:
     """Read build/split and build/features, write build/search, MLflow runs and, if told, the winner."""
     search, target = checked(cfg)
-    data = train.load(cfg.build, views(cfg.features), train.make(cfg.architecture, cfg.features.views).views)
-    by_part = data.splits.groupby("part").id.agg(set)
-    if missing := set(data.splits.fold) - set(data.splits.fold[data.splits.part == "validation"]):
-        raise PipelineError(f"the folds {sorted(missing)} have no validation clips to choose by")
-    if by_part["validation"] & by_part.get("test", set()):
-        log.warning(
-            "the folds of protocol=%s test in one what they validate in another: with the winner, their test "
-            "scores flatter a little; protocol=speakers keeps test speakers out of the choice",
-            cfg.protocol.name,
-        )
+    data = clips(cfg)
     splits = json.loads((cfg.build / "split" / "summary.json").read_text())["digest"]
     name = f"{search.name}-{cfg.taxonomy.name}-{cfg.protocol.name}-{digest(cfg, search, splits)}"
+    architecture = HydraConfig.get().runtime.choices["architecture"]
     choices = {group: getattr(cfg, group).name for group in ("taxonomy", "protocol", "features", "corpora")}
-    facts = {
-        "study": name,
-        "search": search.name,
-        "architecture": HydraConfig.get().runtime.choices["architecture"],
-        "splits": splits,
-        "commit": tracking.commit(),
-    }
+    facts = {"study": name, "search": search.name, "splits": splits, "commit": tracking.commit()}
     tracking.connect()
-    tags = {key: str(value) for key, value in (facts | choices).items() if key != "architecture"}
     with (
         opened(cfg.build / "search" / search.name, name) as study,
-        tracking.run(cfg.experiment, f"search {search.name}", tags, same="study"),
+        tracking.run(cfg.experiment, f"search {search.name}", facts | choices, same="study"),
         warnings.catch_warnings(),
     ):
         for kind in (optuna.exceptions.ExperimentalWarning, ConvergenceWarning):
             warnings.simplefilter("ignore", kind)  # a poor try is part of a search
-        tracking.log_params({"architecture": cfg.architecture, "seed": cfg.seed} | choices)
-        tracking.log_params({f"space.{key}": str(d) for key, d in search.space.items()})
-        if not study.trials and (now := here(cfg.architecture, search.space)):
-            study.enqueue_trial(now)  # what is to be beaten
-        ended = len(study.get_trials(states=ENDED))
-        with tqdm(total=max(search.trials, ended), initial=ended, desc="search", unit="try") as bar:
-            while bar.n < search.trials:
-                attempt(study, search, data, cfg)
-                bar.set_postfix(best=f"{study.best_value:.3f}")
-                bar.update()
+        tracking.log_params({"architecture": {"name": architecture, **cfg.architecture}, "seed": cfg.seed})
+        tracking.log_params({f"space.{key}": str(dimension) for key, dimension in search.space.items()})
+        tries = go_on(study, search, data, cfg)
         winner = study.best_trial
         tracking.log_metrics({"validation.uar": winner.value})
-        tracking.log_tags({"best": str(winner.number), "tries": str(bar.n)})
+        tracking.log_tags({"best": str(winner.number), "tries": str(tries)})
         note = figures.caveat(cfg.corpora.name, cfg.protocol.shares_speakers)
         tracking.log_figures(draw(study, cfg.seed, note))
     log.info(
-        "%s: try %d of %d, validation UAR %.3f, %s", name, winner.number, bar.n, winner.value, winner.params
+        "%s: try %d of %d, validation UAR %.3f, %s", name, winner.number, tries, winner.value, winner.params
     )
     if target:
-        settings = settled(choose(FixedTrial(winner.params), search.space), cfg)
         partial = target.with_suffix(".partial")
-        partial.write_text(written(settings, winner, facts | {"tries": bar.n}, cfg))
+        partial.write_text(
+            written(winner, facts | choices | {"tries": str(tries), "from": architecture}, cfg)
+        )
         os.replace(partial, target)
         log.info("written to %s: python -m pipeline.train architecture=%s", target, target.stem)
 

@@ -28,6 +28,7 @@ from pipeline.architectures.hierarchical import Hierarchical
 from pipeline.config import Config, Search
 from pipeline.space import choose
 from pipeline.stage import ROOT, PipelineError, validated
+from pipeline.study import digest, opened
 
 QUICK = ("architecture.max_iter=4", "search.space.units.high=300")
 
@@ -74,7 +75,7 @@ def runs(key: str, value: str = "", order: str = "attributes.start_time") -> lis
     )
 
 
-def study(build: Path) -> optuna.Study:
+def kept(build: Path) -> optuna.Study:
     return optuna.load_study(study_name=None, storage=f"sqlite:///{build / 'search' / 'mlp' / 'study.db'}")
 
 
@@ -110,7 +111,7 @@ def searched(small_build: Path, tmp_path_factory: pytest.TempPathFactory, config
 
 
 def test_each_try_is_a_run_below_the_study_s(searched: Path):
-    tries = study(searched).trials
+    tries = kept(searched).trials
     assert [t.state for t in tries] == [TrialState.COMPLETE] * 5
     (parent,) = runs("search", "mlp")
     children = sorted(
@@ -133,10 +134,10 @@ def test_each_try_is_a_run_below_the_study_s(searched: Path):
 
 
 def test_a_try_is_judged_by_the_validation_speakers(searched: Path, small_build: Path, configure):
-    first = study(searched).trials[0]
+    first = kept(searched).trials[0]
     cfg = configure(f"build={small_build}", "architecture=mlp", "architecture.max_iter=4")
     assert first.params == {key: cfg.architecture[key] for key in first.params}  # what is to be beaten
-    for trial in study(searched).trials[:2]:
+    for trial in kept(searched).trials[:2]:
         estimator = train.make(cfg.architecture | trial.params, cfg.features.views)
         data = train.load(small_build, features.views(cfg.features), estimator.views)
         training, validation = data.part(0, "training"), data.part(0, "validation")
@@ -148,8 +149,8 @@ def test_a_try_is_judged_by_the_validation_speakers(searched: Path, small_build:
 
 def test_a_search_that_goes_on_tries_what_one_in_one_go_does(searched: Path, build: Path, quick):
     search.main(quick("search.trials=5"))
-    assert [t.params for t in study(build).trials] == [t.params for t in study(searched).trials]
-    assert len({str(t.params) for t in study(build).trials}) == 5
+    assert [t.params for t in kept(build).trials] == [t.params for t in kept(searched).trials]
+    assert len({str(t.params) for t in kept(build).trials}) == 5
 
 
 def test_a_killed_search_tries_again_what_it_was_at(build: Path, quick, database: Path, tmp_path: Path):
@@ -172,11 +173,11 @@ def test_a_killed_search_tries_again_what_it_was_at(build: Path, quick, database
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    (cut,) = study(build).trials
+    (cut,) = kept(build).trials
     assert cut.state == TrialState.RUNNING
-    with search.opened(build / "search" / "mlp", study(build).study_name) as opened:
-        assert [trial.state for trial in opened.trials] == [TrialState.FAIL, TrialState.WAITING]
-        again = opened.ask()
+    with opened(build / "search" / "mlp", kept(build).study_name) as study:
+        assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+        again = study.ask()
         assert choose(again, quick().search.space) == cut.params
         assert again.number == 1
     search.main(quick("search.trials=1"))
@@ -213,8 +214,8 @@ def watched(build: Path, small_build: Path, tmp_path: Path, configure, database:
 def test_the_test_clips_are_not_looked_at(watched, tmp_path: Path):
     data, cfg = watched(0, 1.0, 0.5)
     tracking.connect()
-    with search.opened(tmp_path, "x") as opened, tracking.run("x", "x", {}):
-        search.attempt(opened, cfg.search, data, cfg)
+    with opened(tmp_path, "x") as study, tracking.run("x", "x", {}):
+        search.attempt(study, cfg.search, data, cfg)
     folds = sorted(data.splits.fold.unique())
     assert len(Told.learnt) == len(Told.asked) == len(folds) == 4
     for fold, learnt, asked in zip(folds, Told.learnt, Told.asked, strict=True):
@@ -229,11 +230,11 @@ def test_the_test_clips_are_not_looked_at(watched, tmp_path: Path):
 def test_a_try_worse_than_most_is_cut_short(watched, tmp_path: Path, epochs: int, folds_learnt: int):
     data, cfg = watched(epochs, 1.0, 0.1)
     tracking.connect()
-    with search.opened(tmp_path, "x") as opened, tracking.run(cfg.experiment, "x", {}):
+    with opened(tmp_path, "x") as study, tracking.run(cfg.experiment, "x", {}):
         for right in (1.0,) * 5 + (0.1,):
-            opened.enqueue_trial({"right": right})
+            study.enqueue_trial({"right": right})
             Told.asked, Told.learnt = [], []
-            ended = search.attempt(opened, cfg.search, data, cfg)
+            ended = search.attempt(study, cfg.search, data, cfg)
     assert ended.state == TrialState.PRUNED
     assert len(Told.learnt) == folds_learnt
     assert len(Told.asked) == (1 if epochs == 0 else 0)  # by its epochs already, or after its first fold
@@ -246,9 +247,9 @@ def test_the_winner_becomes_an_architecture(searched: Path, build: Path, quick, 
     shutil.copytree(searched / "search", build / "search")
     search.main(quick("search.trials=5", "search.write=mlp_tuned"))
     text = (conf / "architecture" / "mlp_tuned.yaml").read_text()
-    winner = study(build).best_trial
+    winner = kept(build).best_trial
     assert f"# Validation UAR {winner.value:.4f}" in text
-    assert study(build).study_name in text
+    assert kept(build).study_name in text
     assert tracking.commit() in text
     settings = yaml.safe_load(text)
     assert {"random_state", "tree"}.isdisjoint(settings)
@@ -291,8 +292,8 @@ def test_a_tree_is_searched(build: Path, database: Path, configure, conf: Path):
 
 
 def test_scores_that_do_not_compare_are_kept_apart(quick):
-    alike = search.digest(quick(), quick().search, "a")
-    assert search.digest(quick("search.trials=9"), quick().search, "a") == alike
+    alike = digest(quick(), quick().search, "a")
+    assert digest(quick("search.trials=9"), quick().search, "a") == alike
     others = [
         "seed=4",
         "taxonomy=four",
@@ -300,8 +301,8 @@ def test_scores_that_do_not_compare_are_kept_apart(quick):
         "architecture.max_iter=5",
         "search.space.alpha.high=2",
     ]
-    digests = [search.digest(cfg, cfg.search, "a") for cfg in map(quick, others)]
-    assert len({alike, search.digest(quick(), quick().search, "b"), *digests}) == len(others) + 2
+    digests = [digest(cfg, cfg.search, "a") for cfg in map(quick, others)]
+    assert len({alike, digest(quick(), quick().search, "b"), *digests}) == len(others) + 2
 
 
 @pytest.mark.parametrize(

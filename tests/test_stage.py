@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import resource
 import shutil
@@ -7,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import pytest
 import soundfile as sf
 
 from pipeline import stage as stages
+from pipeline import tracking
 from pipeline.config import Config
 from pipeline.stage import ROOT, PipelineError, output, stage
 
@@ -153,3 +156,21 @@ def test_no_room_for_the_clips_is_a_message(tmp_path: Path, say_downloaded, voic
     assert "Traceback" not in done.stderr
     assert "error: " in done.stderr
     assert [p.name for p in (tmp_path / "build").iterdir()] == ["download"]
+
+
+def test_multirun_runs_a_stage_for_each_choice(small_build: Path, tmp_path: Path, database: Path):
+    build = tmp_path / "build"
+    build.mkdir()
+    for name in ("merge", "split", "augment", "features"):
+        (build / name).symlink_to(small_build / name)
+    swept = ["-m", "architecture=mlp", "architecture.units=4,8", "architecture.max_iter=3", f"build={build}"]
+    command = [sys.executable, "-m", "pipeline.train", *swept]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    tracking.connect()
+    runs = mlflow.search_runs(experiment_names=["emotion-detector-six"], output_format="list")
+    assert sorted(run.data.params["architecture.units"] for run in runs) == ["4", "8"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    last = json.loads((build / "train" / "mlp" / "run.json").read_text())["run_id"]
+    assert mlflow.get_run(last).data.params["architecture.units"] == "8"
