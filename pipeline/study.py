@@ -103,11 +103,13 @@ class Watch(Monitor):
 
 def draw(study: optuna.Study, seed: int, note: str) -> dict[str, Figure]:
     """Draw how the search went and, from two finished tries on, which settings matter."""
-    made = {"history": drawn.plot_optimization_history(study, target_name="validation UAR")}
-    if len({trial.value for trial in study.get_trials(states=[TrialState.COMPLETE])}) > 1:
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-        made["importance"] = drawn.plot_param_importances(study, evaluator, target_name="validation UAR")
+    with plt.style.context("default"):  # Optuna changes pyplot's style for everybody, and leaves it so
+        made = {"history": drawn.plot_optimization_history(study, target_name="validation UAR")}
+        if len({trial.value for trial in study.get_trials(states=[TrialState.COMPLETE])}) > 1:
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+            made["importance"] = drawn.plot_param_importances(study, evaluator, target_name="validation UAR")
     for axes in made.values():
-        axes.figure.text(0.01, 0.01, note, fontsize=8)
-        plt.close(axes.figure)  # pyplot keeps what Optuna draws
+        axes.figure.set_layout_engine("constrained")
+        axes.figure.supxlabel(note, fontsize=8)
+        plt.close(axes.figure)  # pyplot keeps what it draws
     return {name: axes.figure for name, axes in made.items()}
