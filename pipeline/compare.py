@@ -153,7 +153,7 @@ def listeners(heard: pd.DataFrame, runs: dict[str, Run], seed: int) -> pd.DataFr
     tested = predictions.loc[predictions["part"] == "test", ["id", "corpus", "speaker", "label"]]
     for corpus in sorted(set(tested["corpus"]) - set(tested["corpus"][tested["id"].isin(heard["id"])])):
         if known := CORPORA[corpus].listeners:
-            log.warning("no row of %s's human listeners: %s is not in data/", corpus, known.file)
+            log.info("no row of %s's human listeners: %s is not in data/", corpus, known.file)
     found = []
     for corpus, clips in tested.merge(heard.rename(columns={"label": "predicted"}), on="id").groupby(
         "corpus"

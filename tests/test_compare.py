@@ -197,6 +197,7 @@ def test_people_are_scored_on_the_clips_that_were_tested(tmp_path, caplog: pytes
     assert row["accuracy"] == pytest.approx(1.5 / 3)
     assert row["uar"] == pytest.approx((0.25 + 1) / 2)
     assert not caplog.text
+    caplog.set_level("INFO")
     assert compare.listeners(heard[heard["id"] == "cremad-of-training"], runs, seed=1).empty
     assert "no row of cremad's human listeners: summaryTable.csv is not in data/" in caplog.text
 
