@@ -191,13 +191,13 @@ def test_people_are_scored_on_the_clips_that_were_tested(tmp_path, caplog: pytes
     votes += [(anger[0], "anger", 1.0), ("cremad-of-training", "anger", 1.0)]
     heard = pd.DataFrame(votes, columns=["id", "label", "share"])
     runs = {"mlp": compare.Run({}, {}, predictions)}
+    caplog.set_level("INFO")
     (row,) = compare.listeners(heard, runs, seed=1).to_dict("records")
     assert (row["name"], row["group"], row["part"]) == ("cremad", "corpus", "test")
     assert (row["clips"], row["classes"]) == (3, 2)
     assert row["accuracy"] == pytest.approx(1.5 / 3)
     assert row["uar"] == pytest.approx((0.25 + 1) / 2)
     assert not caplog.text
-    caplog.set_level("INFO")
     assert compare.listeners(heard[heard["id"] == "cremad-of-training"], runs, seed=1).empty
     assert "no row of cremad's human listeners: summaryTable.csv is not in data/" in caplog.text
 
