@@ -55,6 +55,7 @@ class Protocol(Group):
     folds: int | Literal["each"]
     test: float | None = Field(default=None, gt=0, lt=0.5)
     validation: float = Field(gt=0, lt=0.5)
+    refit: bool = True
     corpora: dict[CorpusName, list[Part]] = Field(min_length=1)
 
     @property
@@ -155,6 +156,7 @@ class Config(Group):
     search: Search | None = None
     corpus: CorpusName | None
     seed: int = Field(ge=0)
+    unsure: float = Field(ge=0, le=1)
     jobs: int
     build: Path
     experiment: str

@@ -36,18 +36,22 @@ class Answer:
         The most probable class.
     probabilities : dict of str to float
         One per class; they sum to 1.
+    unsure : bool
+        Whether the emotion is less probable than the detector's threshold.
     path : tuple of Step
         From the first branch of the tree to the emotion; the last probability is the emotion's own.
     """
 
     emotion: str
     probabilities: dict[str, float]
+    unsure: bool
     path: tuple[Step, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as JSON-ready values."""
         steps = [{"node": step.node, "probability": step.probability} for step in self.path]
-        return {"emotion": self.emotion, "probabilities": self.probabilities, "path": steps}
+        told = {"emotion": self.emotion, "probabilities": self.probabilities, "unsure": self.unsure}
+        return told | {"path": steps}
 
 
 class Detector:
@@ -63,15 +67,23 @@ class Detector:
         The taxonomy's tree, in the notation of conf/taxonomy.
     trained_on : str
         ``"sample"`` (synthetic voices) or ``"full"`` (real recordings).
+    unsure : float
+        An answer whose emotion is less probable than this says that it is unsure.
     """
 
     def __init__(
-        self, estimator: Any, views: Mapping[str, View], tree: Mapping[str, Any], trained_on: str
+        self,
+        estimator: Any,
+        views: Mapping[str, View],
+        tree: Mapping[str, Any],
+        trained_on: str,
+        unsure: float = 0.0,
     ) -> None:
         self.estimator = estimator
         self.views = {name: views[name] for name in sorted(estimator.views)}
         self.tree = tree
         self.trained_on = trained_on
+        self.unsure = unsure
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -90,7 +102,7 @@ class Detector:
         emotion = max(chances, key=chances.__getitem__)
         steps = Node.read(self.tree).path(emotion)
         path = tuple(Step(node.name, sum(chances[c] for c in node.classes)) for node in steps)
-        return Answer(emotion, chances, path)
+        return Answer(emotion, chances, chances[emotion] < self.unsure, path)
 
     def warm_up(self) -> None:
         """Do once what the first answer would otherwise wait for (`pipeline.acoustics.warmup`)."""
@@ -125,7 +137,11 @@ TRUSTED = [
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "pipeline.detector.Detector",
     "pipeline.acoustics.statistics.Statistics",
+    "pipeline.acoustics.functionals.Functionals",
     "pipeline.acoustics.logmel.LogMel",
+    "pipeline.architectures.calibrated.Calibrated",
+    "pipeline.architectures.dichotomies.NestedDichotomies",
+    "pipeline.architectures.dichotomies.OneVersusRest",
     "pipeline.architectures.mlp.MLP",
     "pipeline.architectures.hierarchical.Hierarchical",
     "pipeline.architectures.lstm.LSTM",

@@ -13,15 +13,18 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from sklearn.base import clone
 from tqdm import tqdm
 
 from pipeline import evaluation, figures, store, table, tracking
 from pipeline.architectures import SILENT, Monitor, rows
+from pipeline.architectures.calibrated import Calibrated, temperature
 from pipeline.architectures.hierarchical import Hierarchical
 from pipeline.config import Config, Instance
 from pipeline.detector import Detector
 from pipeline.features import views
+from pipeline.progress import Progress
 from pipeline.stage import PipelineError, output, stage
 from pipeline.taxonomy import Node
 
@@ -56,24 +59,45 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """What was fitted for one fold.
+
+    Attributes
+    ----------
+    judged : fitted estimator
+        Learned from the training clips: its answers on the validation clips say how good the recipe is,
+        and how sure it should be.
+    tested : fitted estimator
+        The one whose answers on the test clips are reported: `judged` itself, or the same recipe fitted
+        again on training and validation clips (``refit`` of conf/protocol).
+    temperature : float
+        Found on the validation clips: see `pipeline.architectures.calibrated`.
+    """
+
+    judged: Any
+    tested: Any
+    temperature: float
+
+
+@dataclass(frozen=True)
 class Trained:
     """What came out.
 
     Attributes
     ----------
-    folds : list of fitted estimator
-        One a fold.
-    estimator : fitted estimator
+    folds : list of Fold
+    estimator : Calibrated
         The one that will answer: the fold's own where there is one, else made from all clips, the folds
         having told how well the recipe does.
     predictions : DataFrame
         See `pipeline.evaluation`.
     report : dict
-        `pipeline.evaluation.report` of them, and the mean UAR on the training clips.
+        `pipeline.evaluation.report` of them, the mean UAR on the training clips, and how well the sure
+        answers do (`pipeline.evaluation.selective`).
     """
 
-    folds: list[Any]
-    estimator: Any
+    folds: list[Fold]
+    estimator: Calibrated
     predictions: pd.DataFrame
     report: dict[str, Any]
 
@@ -114,24 +138,52 @@ def make(architecture: Instance, at_hand: Mapping[str, Any]) -> Any:
     return estimator
 
 
-def fit(estimator: Any, data: Data, classes: tuple[str, ...], seed: int) -> Trained:
-    """Fit an architecture on each fold and score it on the clips that the fold held out."""
+def fit(
+    estimator: Any,
+    data: Data,
+    classes: tuple[str, ...],
+    seed: int,
+    monitor: Monitor = SILENT,
+    refit: bool = False,
+    unsure: float = 0.0,
+) -> Trained:
+    """Fit an architecture on each fold and score it on the clips that the fold held out.
+
+    `refit` is that of conf/protocol, `unsure` that of conf/config.yaml.
+    """
     labels, speakers = data.clips.label.to_numpy(), data.clips.speaker.to_numpy()
-    fitted, parts, heard = [], [], []
-    for fold in tqdm(sorted(data.splits.fold.unique()), desc="train", unit="fold"):
-        chosen = data.part(fold, "training")
-        fitted.append(learn(estimator, rows(data.X, chosen), labels[chosen], speakers[chosen]))
-        heard.append(evaluation.scores(labels[chosen], fitted[-1].predict(rows(data.X, chosen)))["uar"])
-        parts += [predict(fitted[-1], data, fold, part) for part in ("validation", "test")]
-    final = fitted[0] if len(fitted) == 1 else learn(estimator, data.X, labels, speakers)
+    folds, numbers, parts, raw, heard = [], sorted(data.splits.fold.unique()), [], [], []
+    for number in tqdm(numbers, desc="train", unit="fold"):
+        told = monitor.within(f"fold_{number}") if len(numbers) > 1 else monitor
+        training, validation = data.part(number, "training"), data.part(number, "validation")
+
+        def learned(clips: NDArray[np.intp], told: Monitor) -> Any:
+            return learn(estimator, rows(data.X, clips), labels[clips], speakers[clips], told)
+
+        judged = learned(training, told)
+        heard.append(evaluation.scores(labels[training], judged.predict(rows(data.X, training)))["uar"])
+        raw.append((judged.predict_proba(rows(data.X, validation)), labels[validation]))
+        found = temperature(*raw[-1], judged.classes_)
+        both = np.sort(np.concatenate([training, validation]))
+        tested = learned(both, told.within("refit")) if refit else judged
+        folds.append(Fold(judged, tested, found))
+        parts.append(predict(Calibrated(judged, found), data, number, "validation"))
+        parts.append(predict(Calibrated(tested, found), data, number, "test"))
+    if len(folds) == 1:
+        final = Calibrated(folds[0].tested, folds[0].temperature)
+    else:
+        # Every validation clip is judged by a model that has not learned from its speaker.
+        chances, truth = (np.concatenate(arrays) for arrays in zip(*raw, strict=True))
+        found = temperature(chances, truth, folds[0].judged.classes_)
+        final = Calibrated(learn(estimator, data.X, labels, speakers, monitor.within("all")), found)
     predictions = pd.concat(parts, ignore_index=True)
-    report = evaluation.report(predictions, classes, seed) | {"training": {"uar": float(np.mean(heard))}}
-    return Trained(fitted, final, predictions, report)
+    report = evaluation.report(predictions, classes, seed)
+    sure = evaluation.selective(predictions[predictions.part == "test"], unsure)
+    extra = {"training": {"uar": float(np.mean(heard))}, "sure": sure}
+    return Trained(folds, final, predictions, report | extra)
 
 
-def learn(
-    estimator: Any, X: Mapping[str, Any], labels: Any, speakers: Any, monitor: Monitor = SILENT
-) -> Any:
+def learn(estimator: Any, X: Mapping[str, Any], labels: Any, speakers: Any, monitor: Monitor = SILENT) -> Any:
     """Fit a copy of an estimator.
 
     Raises
@@ -172,26 +224,26 @@ def draw(trained: Trained, cfg: Config) -> dict[str, Figure]:
     classes = Node.read(cfg.taxonomy.tree).classes
     chance, note = 1 / len(classes), figures.caveat(cfg.corpora.name, cfg.protocol.shares_speakers)
     test = trained.predictions[trained.predictions.part == "test"]
-    by_fold = [curves(estimator) for estimator in trained.folds]
+    by_fold = [curves(fold.judged) for fold in trained.folds]
     losses = {name: [fold[name] for fold in by_fold] for name in by_fold[0]}
     return {
         "confusion": figures.confusion(evaluation.confusion(test, classes), "Test clips", note),
         "speakers": figures.speakers(evaluation.speakers(test), chance, "Test speakers", note),
         "corpora": figures.groups({"test": trained.report}, "corpus", chance, "Test clips by corpus", note),
-        "losses": figures.losses(losses, "Training loss", note),
-    }
+        "reliability": figures.reliability(evaluation.calibration(test), "Test clips", note),
+    } | ({"losses": figures.losses(losses, "Training loss", note)} if losses else {})
 
 
-def log_nodes(estimator: Hierarchical, settings: Instance, data: Data, fold: int) -> None:
+def log_nodes(trained: Fold, settings: Instance, data: Data, fold: int) -> None:
     """Log each decision of the tree as a nested run: its settings, its loss, how often it is right."""
     nodes: Mapping[str, Instance] = settings.get("nodes") or {}
-    for node in Node.read(estimator.tree).decisions:
-        inner = estimator.estimators_[node.name]
+    for node in Node.read(trained.judged.tree).decisions:
         branch = {label: child.name for child in node.children for label in child.classes}
         with tracking.nested(f"{node.name}, fold {fold}", {"node": node.name, "fold": str(fold)}):
             tracking.log_params(nodes.get(node.name, settings["estimator"]))
-            tracking.log_curves(getattr(inner, "history_", {}))
-            for part in ("validation", "test"):
+            tracking.log_curves(getattr(trained.judged.estimators_[node.name], "history_", {}))
+            for part, estimator in (("validation", trained.judged), ("test", trained.tested)):
+                inner = estimator.estimators_[node.name]
                 chosen = data.part(fold, part)
                 chosen = chosen[data.clips.label.iloc[chosen].isin(node.classes)]
                 truth = data.clips.label.iloc[chosen].map(branch)
@@ -216,12 +268,13 @@ def record(trained: Trained, drawn: Mapping[str, Figure], data: Data, cfg: Confi
         used = data.clips[data.clips.id.isin(members)][["id", "label", "speaker", "sha256"]]
         tracking.log_dataset(used, f"{name}-{part}", digest, part)  # MLflow keeps one of a name and digest
     tracking.log_metrics(evaluation.flat(trained.report))
-    for fold, estimator in enumerate(trained.folds):
-        if isinstance(estimator, Hierarchical):
-            log_nodes(estimator, cfg.architecture, data, fold)
+    for number, fold in enumerate(trained.folds):
+        if isinstance(fold.judged, Hierarchical):
+            log_nodes(fold, cfg.architecture, data, number)
         else:
-            suffix = f".fold_{fold}" if len(trained.folds) > 1 else ""
-            tracking.log_curves({f"{key}{suffix}": values for key, values in curves(estimator).items()})
+            suffix = f".fold_{number}" if len(trained.folds) > 1 else ""
+            history = getattr(fold.judged, "history_", {})
+            tracking.log_curves({f"{key}{suffix}": values for key, values in history.items()})
     tracking.log_figures(drawn)
 
 
@@ -243,21 +296,34 @@ def main(cfg: Config) -> None:
     }
     facts = choices | {
         "architecture": name,
-        "kind": "hierarchical" if isinstance(estimator, Hierarchical) else "flat",
+        "kind": "hierarchical" if estimator.hierarchical else "flat",
         "view": "+".join(estimator.views),
         "shares_speakers": cfg.protocol.shares_speakers,
         "splits": digest,
         "commit": tracking.commit(),
     }
     tags = {key: str(value) for key, value in facts.items()}
-    with output(cfg.build / "train" / name) as folder, tracking.run(cfg.experiment, name, tags) as run_id:
+    decisive = facts | {"settings": cfg.architecture, "views": cfg.features.views}
+    with (
+        Progress.of(cfg.build / "checkpoints", **decisive) as progress,
+        output(cfg.build / "train" / name) as folder,
+        tracking.run(cfg.experiment, name, tags) as run_id,
+    ):
         tracking.log_params({"architecture": {"name": name, **cfg.architecture}, "seed": cfg.seed} | choices)
-        trained = fit(estimator, data, Node.read(cfg.taxonomy.tree).classes, cfg.seed)
+        trained = fit(
+            estimator,
+            data,
+            Node.read(cfg.taxonomy.tree).classes,
+            cfg.seed,
+            progress,
+            cfg.protocol.refit,
+            cfg.unsure,
+        )
         drawn = draw(trained, cfg)
         write(trained, drawn, folder)
         record(trained, drawn, data, cfg, digest)
         tracking.log_file(folder / "predictions.parquet")
-        detector = Detector(trained.estimator, wanted, cfg.taxonomy.tree, cfg.corpora.name)
+        detector = Detector(trained.estimator, wanted, cfg.taxonomy.tree, cfg.corpora.name, cfg.unsure)
         detector.warm_up()
         address = tracking.log_detector(detector)
         seconds = round(time.perf_counter() - started, 1)

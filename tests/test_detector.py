@@ -106,7 +106,8 @@ def test_a_step_is_what_its_classes_have_together(detector: Detector, sounds: li
 
 def test_an_answer_is_ready_for_json(detector: Detector, sounds: list[np.ndarray]):
     told = detector.detect(sounds[0]).to_dict()
-    assert set(told) == {"emotion", "probabilities", "path"}
+    assert set(told) == {"emotion", "probabilities", "unsure", "path"}
+    assert told["unsure"] is False
     assert all(type(p) is float for p in told["probabilities"].values())
     assert set(told["path"][0]) == {"node", "probability"}
 
@@ -136,3 +137,13 @@ def test_mlflow_s_model_is_the_detector(database: Path, detector: Detector, soun
     for wrong in (batch.astype(np.int64), batch[0], np.array([["happy"]])):
         with pytest.raises(MlflowException, match=r"(?i)incompatible|shape|type"):
             model.predict(wrong)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.6, 1.0])
+def test_an_answer_below_the_threshold_is_unsure(sounds, threshold: float):
+    certain = fitted(sounds, MLP(max_iter=40, random_state=0))
+    detector = Detector(certain.estimator, VIEWS, TREE, "sample", threshold)
+    answers = [detector.detect(sound) for sound in sounds]
+    assert [answer.unsure for answer in answers] == [
+        max(answer.probabilities.values()) < threshold for answer in answers
+    ]

@@ -35,6 +35,8 @@ class Hierarchical(Architecture):
         By node, from the root down.
     """
 
+    hierarchical = True
+
     def __init__(
         self, tree: Mapping[str, Any], estimator: Any, nodes: Mapping[str, Any] | None = None
     ) -> None:
