@@ -20,7 +20,7 @@ SPEAKERS = {
 SIZES = {"ravdess": (8, 4), "savee": (15, 30), "tess": (200, 200), "cremad": (14, 12)}
 WHOLE = dict(zip(SPEAKERS, map(len, SPEAKERS.values()), strict=True))
 SETS = {
-    "four corpora": WHOLE,
+    "four corpora": WHOLE | {"cremad": 24},
     "ravdess and tess": {"ravdess": 24, "tess": 2},
     "cremad": {"cremad": 91},
     "savee": {"savee": 4},
