@@ -139,6 +139,7 @@ TRUSTED = [
     "pipeline.acoustics.statistics.Statistics",
     "pipeline.acoustics.functionals.Functionals",
     "pipeline.acoustics.logmel.LogMel",
+    "pipeline.architectures.best.Best",
     "pipeline.architectures.calibrated.Calibrated",
     "pipeline.architectures.dichotomies.NestedDichotomies",
     "pipeline.architectures.dichotomies.OneVersusRest",

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from pipeline import evaluation, figures, store, table, tracking
 from pipeline.architectures import SILENT, Monitor, rows
+from pipeline.architectures.best import Best
 from pipeline.architectures.calibrated import Calibrated, temperature
 from pipeline.architectures.hierarchical import Hierarchical
 from pipeline.config import Config, Instance
@@ -235,20 +236,35 @@ def draw(trained: Trained, cfg: Config) -> dict[str, Figure]:
 
 
 def log_nodes(trained: Fold, settings: Instance, data: Data, fold: int) -> None:
-    """Log each decision of the tree as a nested run: its settings, its loss, how often it is right."""
+    """Log each decision of the tree as a nested run: its settings, its loss, how often it is right.
+
+    A learned tree may differ between the two models of a fold; then a decision has the scores of one part.
+    """
     nodes: Mapping[str, Instance] = settings.get("nodes") or {}
-    for node in Node.read(trained.judged.tree).decisions:
-        branch = {label: child.name for child in node.children for label in child.classes}
-        with tracking.nested(f"{node.name}, fold {fold}", {"node": node.name, "fold": str(fold)}):
-            tracking.log_params(nodes.get(node.name, settings["estimator"]))
-            tracking.log_curves(getattr(trained.judged.estimators_[node.name], "history_", {}))
-            for part, estimator in (("validation", trained.judged), ("test", trained.tested)):
-                inner = estimator.estimators_[node.name]
-                chosen = data.part(fold, part)
-                chosen = chosen[data.clips.label.iloc[chosen].isin(node.classes)]
-                truth = data.clips.label.iloc[chosen].map(branch)
-                scores = evaluation.scores(truth, inner.predict(rows(data.X, chosen)))
-                tracking.log_metrics({f"{part}.{name}": value for name, value in scores.items()})
+    models = {"validation": trained.judged, "test": trained.tested}
+    for name in dict.fromkeys(name for model in models.values() for name in model.estimators_):
+        with tracking.nested(f"{name}, fold {fold}", {"node": name, "fold": str(fold)}):
+            tracking.log_params(nodes.get(name, settings["estimator"]))
+            for part, model in models.items():
+                if name in model.estimators_:
+                    log_decision(model, name, data, fold, part)
+
+
+def log_decision(model: Hierarchical, name: str, data: Data, fold: int, part: str) -> None:
+    """Log one decision's scores on a part of a fold; its loss, and what was chosen for it, once."""
+    node = next(node for node in Node.read(model.tree_).decisions if node.name == name)
+    inner = model.estimators_[name]
+    if part == "validation":
+        tracking.log_curves(getattr(inner, "history_", {}))
+        if isinstance(inner, Best):
+            tracking.log_params({"chosen": inner.chosen_})
+            tracking.log_metrics({f"candidate.{key}.uar": value for key, value in inner.scores_.items()})
+    branch = {label: child.name for child in node.children for label in child.classes}
+    chosen = data.part(fold, part)
+    chosen = chosen[data.clips.label.iloc[chosen].isin(node.classes)]
+    truth = data.clips.label.iloc[chosen].map(branch)
+    scores = evaluation.scores(truth, inner.predict(rows(data.X, chosen)))
+    tracking.log_metrics({f"{part}.{key}": value for key, value in scores.items()})
 
 
 def write(trained: Trained, drawn: Mapping[str, Figure], folder: Path) -> None:

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.architectures import SILENT, Architecture, Monitor, rows
+from pipeline.architectures.trees import learned
 from pipeline.taxonomy import Node
 
 
@@ -27,10 +28,17 @@ class Hierarchical(Architecture):
         What learns at each node.
     nodes : mapping of str to estimator, optional
         What learns at the named nodes instead.
+    tree_from : estimator, optional
+        A flat one, whose confusions on held-out training speakers make the tree instead: see
+        `pipeline.architectures.trees`.
+    folds : int
+        Parts of the training speakers, for that.
 
     Attributes
     ----------
     classes_ : ndarray of str
+    tree_ : mapping
+        The tree that was learned or given.
     estimators_ : dict of str to fitted estimator
         By node, from the root down.
     """
@@ -38,16 +46,27 @@ class Hierarchical(Architecture):
     hierarchical = True
 
     def __init__(
-        self, tree: Mapping[str, Any], estimator: Any, nodes: Mapping[str, Any] | None = None
+        self,
+        tree: Mapping[str, Any],
+        estimator: Any,
+        nodes: Mapping[str, Any] | None = None,
+        tree_from: Any = None,
+        folds: int = 4,
     ) -> None:
         self.tree = tree
         self.estimator = estimator
         self.nodes = nodes
+        self.tree_from = tree_from
+        self.folds = folds
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The views that its estimators read."""
-        chosen = [self.estimator, *(self.nodes or {}).values()]
+        """The views that its estimators read; once fitted, those that were chosen."""
+        if hasattr(self, "estimators_"):
+            chosen = list(self.estimators_.values())
+        else:
+            chosen = [self.estimator, *(self.nodes or {}).values()]
+            chosen += [] if self.tree_from is None else [self.tree_from]
         return tuple(sorted({view for estimator in chosen for view in estimator.views}))
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, monitor: Monitor = SILENT) -> Self:
@@ -58,7 +77,12 @@ class Hierarchical(Architecture):
         ValueError
             Where `nodes` names a node that the tree lacks, or the clips' classes are not the tree's.
         """
-        root, labels, nodes = Node.read(self.tree), np.asarray(y), dict(self.nodes or {})
+        labels, nodes = np.asarray(y), dict(self.nodes or {})
+        everyone = None if groups is None else np.asarray(groups)
+        self.tree_ = self.tree
+        if self.tree_from is not None:
+            self.tree_ = learned(self.tree_from, X, labels, everyone, self.folds)
+        root = Node.read(self.tree_)
         if unknown := set(nodes) - {node.name for node in root.decisions}:
             known = [node.name for node in root.decisions]
             raise ValueError(f"no decision of the tree is called {sorted(unknown)}: it has {known}")
@@ -70,7 +94,7 @@ class Hierarchical(Architecture):
             branch = {label: child.name for child in node.children for label in child.classes}
             targets = np.array([branch[label] for label in labels[below]])
             estimator = clone(nodes.get(node.name, self.estimator))
-            speakers = None if groups is None else np.asarray(groups)[below]
+            speakers = None if everyone is None else everyone[below]
             told = monitor.within(node.name)
             self.estimators_[node.name] = estimator.fit(rows(X, below), targets, speakers, told)
         self.classes_ = np.array(root.classes)
@@ -80,7 +104,7 @@ class Hierarchical(Architecture):
         """Return class probabilities, shape (n_clips, n_classes), rows summing to 1."""
         check_is_fitted(self)
         chances: dict[str, Any] = {"emotion": 1.0}
-        for node in Node.read(self.tree).decisions:
+        for node in Node.read(self.tree_).decisions:
             estimator = self.estimators_[node.name]
             branches = estimator.predict_proba(X)
             for branch, p in zip(estimator.classes_, branches.T, strict=True):
