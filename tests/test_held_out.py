@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline import split, train
 from pipeline.architectures import SILENT
+from pipeline.config import Config
 from pipeline.corpora import cremad
 from pipeline.stage import ROOT
 from pipeline.taxonomy import EMOTIONS
@@ -68,63 +69,77 @@ def clips() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def divided(clips: pd.DataFrame, configure, protocol: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the clips that a protocol uses, and their splits."""
-    cfg = configure(f"protocol={protocol}")
+def divided(clips: pd.DataFrame, cfg: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the clips that the protocol uses, and their splits."""
     originals = clips[clips.id == clips.source]
     splits = split.splits(originals, cfg.protocol, cfg.seed)
     split.check(splits, originals, cfg.protocol, EMOTIONS)
     return clips[clips.source.isin(splits.id)].reset_index(drop=True), splits
 
 
-def trained(clips: pd.DataFrame, splits: pd.DataFrame, numbers: np.ndarray) -> train.Trained:
+def trained(clips: pd.DataFrame, splits: pd.DataFrame, numbers: np.ndarray, cfg: Config) -> train.Trained:
     X = {"numbers": numbers, "row": np.arange(len(clips))[:, np.newaxis]}
-    return train.fit(Nearest(), train.Data(clips, splits, X), EMOTIONS, 9)
+    return train.fit(Nearest(), train.Data(clips, splits, X), EMOTIONS, cfg.seed, refit=cfg.protocol.refit)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_fold_is_fitted_with_its_training_clips_and_their_copies_alone(clips, configure, protocol: str):
-    clips, splits = divided(clips, configure, protocol)
-    Nearest.heard.clear()
-    told = trained(clips, splits, np.random.default_rng(1).normal(size=(len(clips), NUMBERS)))
-    folds = sorted(splits.fold.unique())
-    assert len(Nearest.heard) >= len(folds)
-    for fold, heard in zip(folds, Nearest.heard, strict=False):
-        part = splits[splits.fold == fold].set_index("id").part
-        known, held = clips.iloc[heard], clips[clips.source.map(part) != "training"]
-        assert sorted(known.id) == sorted(clips.id[clips.source.map(part) == "training"])
-        assert (known.id != known.source).sum() == len(known) / COPIES
-        assert not set(known.source) & set(held.source)
-        assert bool(set(known.speaker) & set(held.speaker)) == (protocol == "clips")
-    scored = told.predictions
-    assert not scored.id.str.contains("~").any()
-    assert sorted(scored.id[scored.part == "test"]) == sorted(splits.id[splits.part == "test"])
+def test_a_fold_is_fitted_without_what_it_holds_out(clips, configure, protocol: str):
+    """Without ``refit`` the model that is tested learned from training clips, with it from validation too."""
+    told = {}
+    for refit in (False, True):
+        cfg = configure(f"protocol={protocol}", f"protocol.refit={refit}")
+        own, splits = divided(clips, cfg)
+        Nearest.heard.clear()
+        numbers = np.random.default_rng(1).normal(size=(len(own), NUMBERS))
+        told[refit] = trained(own, splits, numbers, cfg)
+        fits = iter(Nearest.heard)
+        for fold in sorted(splits.fold.unique()):
+            part = own.source.map(splits[splits.fold == fold].set_index("id").part)
+            training, tested = own[part == "training"], own[part == "test"]
+            validated = own[(part == "validation") & (own.id == own.source)]
+            assert (training.id != training.source).sum() == len(training) / COPIES
+            judged = own.iloc[next(fits)]
+            assert sorted(judged.id) == sorted(training.id)
+            assert bool(set(judged.speaker) & set(validated.speaker)) == (protocol == "clips")
+            final = own.iloc[next(fits)] if refit else judged
+            assert sorted(final.id) == sorted([*training.id, *(validated.id if refit else [])])
+            assert not set(final.source) & set(tested.source)
+            assert bool(set(final.speaker) & set(tested.speaker)) == (protocol == "clips")
+        scored = told[refit].predictions
+        assert not scored.id.str.contains("~").any()
+        assert sorted(scored.id[scored.part == "test"]) == sorted(splits.id[splits.part == "test"])
+    for once, again in zip(told[False].folds, told[True].folds, strict=True):
+        assert once.temperature == again.temperature  # found by those who had not learned from validation
+    pd.testing.assert_frame_equal(*(t.predictions.query("part == 'validation'") for t in told.values()))
 
 
 SHIPPED = {
     "mlp": ("architecture.max_iter=5", "architecture.units=8"),
     "svm": (),
+    "nested_dichotomies": ("architecture.view=statistics",),
+    "one_versus_rest": ("architecture.view=statistics",),
     "hierarchical": ("architecture.estimator.max_iter=5", "architecture.estimator.units=8"),
 }
-LEARNERS = [*product(["mlp"], DISJOINT), ("svm", "speakers"), ("hierarchical", "speakers")]
+LEARNERS = [*product(["mlp"], DISJOINT), *product([*SHIPPED][1:], ["speakers"])]
 
 
 @pytest.mark.parametrize(("architecture", "protocol"), LEARNERS)
 def test_nothing_that_is_learned_depends_on_test_clips(clips, configure, architecture: str, protocol: str):
     """Scalers, selections and calibrations included: absurd test clips leave every answer as it was."""
-    clips, splits = divided(clips, configure, protocol)
+    cfg = configure(f"protocol={protocol}", f"architecture={architecture}", *SHIPPED[architecture])
+    clips, splits = divided(clips[clips.source.str.endswith(("-0", "-1"))], cfg)
     splits = splits[splits.fold == 0]
-    cfg = configure(f"architecture={architecture}", *SHIPPED[architecture])
     estimator = train.make(cfg.architecture, {"statistics": None})
     tested = clips.speaker.isin(clips.speaker[clips.id.isin(splits.id[splits.part == "test"])]).to_numpy()
     numbers = np.random.default_rng(2).normal(size=(len(clips), NUMBERS)).astype(np.float32)
+    numbers[np.arange(len(clips)), pd.factorize(clips.label)[0]] += 2
 
-    def answers(rows: np.ndarray) -> np.ndarray:
-        X = {"statistics": np.where(rows[:, np.newaxis], 1e4 * numbers**2, numbers)}
-        told = train.fit(estimator, train.Data(clips, splits, X), EMOTIONS, 9)
-        (one,) = told.folds
-        assert told.estimator is one
-        return one.predict_proba({"statistics": numbers})
+    def answers(absurd: np.ndarray) -> np.ndarray:
+        X = {"statistics": np.where(absurd[:, np.newaxis], 1e4 * numbers**2, numbers)}
+        told = train.fit(
+            estimator, train.Data(clips, splits, X), EMOTIONS, cfg.seed, refit=cfg.protocol.refit
+        )
+        return told.estimator.predict_proba({"statistics": numbers})
 
     as_it_was = answers(np.zeros(len(clips), dtype=bool))
     np.testing.assert_array_equal(answers(tested), as_it_was)
@@ -138,13 +153,14 @@ def test_labels_that_mean_nothing_give_chance_to_strangers(clips, configure, pro
 
     Where speakers are shared between training and test, the same clips are told apart: a leak would show.
     """
-    clips, splits = divided(clips, configure, protocol)
+    cfg = configure(f"protocol={protocol}", "protocol.refit=false")
+    clips, splits = divided(clips, cfg)
     rng = np.random.default_rng(3)
     uars, inside = [], []
     for _ in range(10):
         ways = {key: rng.normal(size=NUMBERS) for key in clips.groupby(["speaker", "label"]).groups}
         own = np.array([ways[key] for key in zip(clips.speaker, clips.label, strict=True)])
-        test = trained(clips, splits, own + 0.01 * rng.normal(size=own.shape)).report["test"]
+        test = trained(clips, splits, own + 0.01 * rng.normal(size=own.shape), cfg).report["test"]
         uars.append(test["uar"])
         inside.append(test["uar_low"] <= 1 / 6 <= test["uar_high"])
     if protocol == "clips":
