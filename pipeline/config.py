@@ -77,6 +77,8 @@ class Protocol(Group):
             raise ValueError("clips are divided in one fold (folds: 1), corpora in a fold each (folds: each)")
         if not self.may("test"):
             raise ValueError("corpora names none that may be in test")
+        if self.refit and (only := set(self.may("validation")) - set(self.may("training"))):
+            raise ValueError(f"refit learns from {sorted(only)} too, which may be in validation only")
         return self
 
 

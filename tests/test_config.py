@@ -113,6 +113,11 @@ def test_a_protocol_that_tests_nothing_is_refused(compose):
         validated(compose("protocol=tess_speakers", "protocol.corpora.tess=[training]"))
 
 
+def test_who_may_only_validate_is_not_learned_from_by_refit(compose):
+    with pytest.raises(PipelineError, match=r"refit learns from \['cremad', 'ravdess', 'savee'\] too"):
+        validated(compose("protocol=tess_speakers", "protocol.refit=true"))
+
+
 def test_every_fault_is_named_at_once(compose):
     with pytest.raises(PipelineError, match=r"(?s)protocol\.tset.*seed"):
         validated(compose("+protocol.tset=1", "seed=nine"))
