@@ -83,6 +83,33 @@ def scored(counted: Floats, seed: int) -> dict[str, Any]:
     return result
 
 
+def apart(a: Floats, b: Floats, seed: int) -> dict[str, Any]:
+    """Compare the UAR of two groups of different speakers.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (speakers, classes, classes)
+        The confusion matrices of each group's speakers (see `counts`).
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``difference`` (a − b), ``low`` and ``high`` (95 %, each group's speakers drawn anew by itself; None
+        where either has one speaker only).
+    """
+    uar_a, uar_b = (float(measures(counted.sum(axis=0))["uar"]) for counted in (a, b))
+    low = high = None
+    if min(len(a), len(b)) > 1:
+        # Two seeds: groups of one size would else be drawn alike.
+        uars = [
+            measures(resample(counted, draws(len(counted), seed + i)))["uar"]
+            for i, counted in enumerate((a, b))
+        ]
+        low, high = np.percentile(uars[0] - uars[1], INTERVAL).tolist()
+    return {"difference": uar_a - uar_b, "low": low, "high": high}
+
+
 def swapped(a: Floats, b: Floats, seed: int) -> float:
     """Return how rarely two models differ as they do, were it chance which of them gave which answers.
 

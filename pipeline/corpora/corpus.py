@@ -143,7 +143,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus of acted emotional speech.
+    """A corpus of acted emotional speech in English.
 
     Attributes
     ----------
@@ -162,6 +162,8 @@ class Corpus:
         (a read-me, a list); raises ValueError where it is a clip by its place but its name breaks the
         published rule.
     listeners : Listeners or None
+    commercial : bool
+        Whether the licence allows commercial use.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Corpus:
     clips: int
     read: Callable[[PurePosixPath], Utterance | None]
     listeners: Listeners | None = None
+    commercial: bool = False
 
 
 def is_recording(path: PurePosixPath) -> bool:

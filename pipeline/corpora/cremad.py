@@ -109,6 +109,7 @@ CORPUS = Corpus(
     name="cremad",
     title="Crowd-sourced Emotional Multimodal Actors Dataset",
     licence="ODbL 1.0",
+    commercial=True,
     citation=(
         "Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014). CREMA-D: Crowd-sourced Emotional "
         "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390. "
