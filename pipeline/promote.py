@@ -1,16 +1,18 @@
-"""Promote: register the best hierarchical detector, and make it the champion if it beats the one that is."""
+"""Promote: register the best hierarchical detector and its card; champion if it beats the one that is."""
 
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from pipeline import evaluation, table, tracking
+from pipeline import card, compare, evaluation, table, tracking, train
 from pipeline.config import Config
 from pipeline.stage import PipelineError, output, stage
 
@@ -112,6 +114,38 @@ def describe(version: ModelVersion, facts: Mapping[str, Any], decision: Decision
     }
 
 
+def carded(cfg: Config, architecture: str, version: ModelVersion, run: Run) -> str:
+    """Return the model card of a version, from what the stages left of it.
+
+    Raises
+    ------
+    PipelineError
+        Where they have left it under other choices than the present ones.
+    """
+    made = compare.read(cfg).get(architecture)
+    if made is None:
+        raise PipelineError(
+            f"{architecture} was not trained under the present choices: promote under those under which it "
+            "was, or run the stages again (dvc repro does)"
+        )
+    rows = pd.read_csv(cfg.build / "compare" / "comparison.csv")
+    found = json.loads((cfg.build / "compare" / "differences.json").read_text())
+    subject = card.Subject(
+        name=version.name,
+        version=str(version.version),
+        date=datetime.fromtimestamp(run.info.start_time / 1000, UTC).date().isoformat(),
+        facts=made.about,
+        report=made.report,
+        predictions=made.predictions,
+        learned=train.load(cfg.build, {}, ()).learned(cfg.protocol.refit),
+        tree=cfg.taxonomy.tree,
+        protocol=cfg.protocol,
+        differences=[pair for pair in found if pair["hierarchical"] == architecture],
+        listeners=rows[rows["kind"] == "people"].to_dict("records"),
+    )
+    return card.write(subject, cfg.seed)
+
+
 def main(cfg: Config) -> None:
     """Read build/compare and build/train, write build/promote, the registry's versions and alias."""
     tracking.connect()
@@ -127,6 +161,7 @@ def main(cfg: Config) -> None:
         for key in ("commit", "splits", "trained_on", "protocol", "shares_speakers", "taxonomy")
     }
     version = tracking.register(cfg.experiment, facts["run_id"], facts["detector"], settings | numbers | told)
+    tracking.attach_card(version, carded(cfg, facts["architecture"], version, run))
     champion = tracking.champion(cfg.experiment)
     if champion is not None and champion.run_id == facts["run_id"]:
         decision = Decision(True, champion.tags.get("reason", "it is the champion already"))
@@ -148,6 +183,8 @@ def main(cfg: Config) -> None:
     )
     with output(cfg.build / "promote") as folder:
         (folder / "champion.json").write_text(json.dumps(describe(champion, facts, decision), indent=2))
+        if (text := tracking.card(champion)) is not None:
+            (folder / "card.md").write_text(text, encoding="utf-8")
 
 
 app = stage(main)

@@ -40,6 +40,7 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 DEFAULT = "sqlite:///mlflow.db"
 CHAMPION = "champion"
+CARD = "card.md"
 PATIENCE = 10.0  # seconds to wait for a database that another process writes to
 
 # What a registered detector needs to answer; DVC, Hydra and the rest of the pipeline it does not.
@@ -274,6 +275,24 @@ def tag(version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Set tags of a registered version."""
     for key, value in tags.items():
         mlflow.MlflowClient().set_model_version_tag(version.name, version.version, key, value)
+
+
+@answering()
+def attach_card(version: ModelVersion, text: str) -> None:
+    """Keep a model card with a registered version: whole with its run, its head as the description."""
+    client = mlflow.MlflowClient()
+    client.log_text(version.run_id, text, CARD)
+    head, _, _ = text.partition("\n## ")
+    pointer = f"The whole card: {CARD} of the run {version.run_id}"
+    client.update_model_version(version.name, version.version, f"{head.strip()}\n\n{pointer}")
+
+
+@answering()
+def card(version: ModelVersion) -> str | None:
+    """Return the model card of a registered version; None where it was registered without one."""
+    if CARD not in {file.path for file in mlflow.MlflowClient().list_artifacts(version.run_id)}:
+        return None
+    return str(mlflow.artifacts.load_text(f"runs:/{version.run_id}/{CARD}"))
 
 
 @answering()

@@ -58,6 +58,13 @@ class Data:
             inside &= self.clips.id == self.clips.source
         return np.flatnonzero(inside)
 
+    def learned(self, refit: bool) -> pd.DataFrame:
+        """Return the clips from which the estimator that will answer learns (see `fit`)."""
+        if self.splits.fold.nunique() > 1:
+            return self.clips
+        parts = ("training", "validation") if refit else ("training",)
+        return self.clips.iloc[np.sort(np.concatenate([self.part(0, part) for part in parts]))]
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -93,8 +100,8 @@ class Trained:
     predictions : DataFrame
         See `pipeline.evaluation`.
     report : dict
-        `pipeline.evaluation.report` of them, the mean UAR on the training clips, and how well the sure
-        answers do (`pipeline.evaluation.selective`).
+        `pipeline.evaluation.report` of them, the mean UAR on the training clips, how well the sure answers
+        do (`pipeline.evaluation.selective`), and the temperature of `estimator`.
     """
 
     folds: list[Fold]
@@ -180,7 +187,7 @@ def fit(
     predictions = pd.concat(parts, ignore_index=True)
     report = evaluation.report(predictions, classes, seed)
     sure = evaluation.selective(predictions[predictions.part == "test"], unsure)
-    extra = {"training": {"uar": float(np.mean(heard))}, "sure": sure}
+    extra = {"training": {"uar": float(np.mean(heard))}, "sure": sure, "temperature": final.temperature}
     return Trained(folds, final, predictions, report | extra)
 
 

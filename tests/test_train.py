@@ -131,6 +131,7 @@ def test_what_mlflow_is_told(trained: Path, small_build: Path, name: str):
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test.uar"] == pytest.approx(report["test"]["uar"])
     assert run.data.metrics["training.uar"] == pytest.approx(report["training"]["uar"])
+    assert run.data.metrics["temperature"] == pytest.approx(report["temperature"])
     assert run.data.metrics["test.corpus.ravdess.uar"] == pytest.approx(report["test"]["uar"])
     assert {"validation.uar", "test.accuracy", "test.macro_f1", "test.fold.0.uar"} <= set(run.data.metrics)
     prefix = "architecture." if name == "mlp" else "architecture.estimator."
