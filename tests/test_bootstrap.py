@@ -79,6 +79,32 @@ def test_swapped_finds_a_difference_by_chance_as_often_as_it_says():
     assert 2 <= np.sum(np.array(found) <= 0.05) <= 20  # 10 expected
 
 
+def test_apart_covers_the_gap_between_two_groups_about_as_often_as_it_says():
+    rng = np.random.default_rng(6)
+    covered = 0
+    for trial in range(100):
+        groups = []
+        for k, middle in enumerate((0.6, 0.4)):
+            accuracies = {
+                f"ravdess-{n:02d}": float(rng.uniform(middle - 0.2, middle + 0.2)) for n in range(16)
+            }
+            clips = drawn(accuracies, 30, seed=2 * trial + k, both_parts=False)
+            groups.append(bootstrap.counts(clips, SIX))
+        gap = bootstrap.apart(*groups, seed=trial)
+        covered += gap["low"] <= 0.2 <= gap["high"]
+    assert 86 <= covered <= 100
+
+
+def test_apart_needs_two_speakers_on_either_side():
+    one, two = (
+        bootstrap.counts(drawn(voices, 30, seed=1, both_parts=False), SIX)
+        for voices in ({"ravdess-01": 1.0}, {"ravdess-02": 0.0, "ravdess-04": 0.0})
+    )
+    assert bootstrap.apart(one, two, seed=0) == {"difference": 1.0, "low": None, "high": None}
+    assert bootstrap.apart(two, one, seed=0)["difference"] == -1.0
+    assert bootstrap.apart(two, two, seed=0) == {"difference": 0.0, "low": 0.0, "high": 0.0}
+
+
 def test_two_speakers_prove_nothing():
     best = drawn({"tess-01": 1.0, "tess-02": 1.0}, 60, seed=1, both_parts=False)
     worst = drawn({"tess-01": 0.0, "tess-02": 0.0}, 60, seed=1, both_parts=False)

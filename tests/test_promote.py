@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from tables import SIX, drawn
 
-from pipeline import compare, promote, tracking, train
+from pipeline import compare, promote, table, tracking, train
 from pipeline.promote import decide
 from pipeline.stage import PipelineError
 
@@ -153,8 +153,22 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert wanted.items() <= first["1"].items()
     assert run.data.metrics["test.uar"] < 1, "the first is to leave room for a better one"
 
+    text = (build / "promote" / "card.md").read_text()
+    assert text == tracking.card(tracking.champion("emotion-detector-six"))
+    assert text.startswith("# emotion-detector-six, version 1: a demonstration of synthetic voices")
+    for fact in (facts["splits"], facts["run_id"], tracking.commit()):
+        assert fact in text
+    test = json.loads((build / "train" / "hierarchical" / "metrics.json").read_text())["test"]
+    assert f"its UAR is {test['uar']:.3f} ({test['uar_low']:.3f}–{test['uar_high']:.3f})" in text
+    known = table.read(build / "split" / "splits.parquet")
+    known = known[known.part != "test"]  # of one fold, refit on those who validate
+    copies = table.read(build / "augment" / "copies.parquet").source.isin(known.id[known.part == "training"])
+    assert f"| {len(known)} " in text
+    assert f"| {copies.sum()} " in text
+
     assert promoted() == told
     assert versions() == first
+    assert (build / "promote" / "card.md").read_text() == text
     assert str(tracking.champion("emotion-detector-six").version) == "1"
 
     worse = promoted("architecture.estimator.units=1", "architecture.estimator.max_iter=1")
@@ -165,8 +179,14 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert second.keys() == {"1", "2"}
     assert second["1"] == first["1"]
     assert (second["2"]["promoted"], second["2"]["reason"]) == ("False", worse["reason"])
+    assert (build / "promote" / "card.md").read_text() == text, "the card is the champion's"
+    (loser,) = mlflow.MlflowClient().search_model_versions(f"run_id = '{worse['candidate']['run_id']}'")
+    assert str(tracking.card(loser)).startswith("# emotion-detector-six, version 2:")
     assert promoted() == worse
     assert versions() == second
+    with pytest.raises(PipelineError, match=r"no run of .*protocol folds"):
+        promote.main(configure(f"build={build}", "architectures=[hierarchical]", "protocol=folds"))
+    assert json.loads((build / "promote" / "champion.json").read_text()) == worse
 
     better = promoted("architecture.estimator.units=64", "architecture.estimator.batch_size=8")
     assert (better["version"], better["promoted"]) == ("3", True)

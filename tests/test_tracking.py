@@ -219,6 +219,20 @@ def test_a_detector_is_registered_once_and_may_be_champion(database: Path, detec
     assert np.array_equal(loaded.probabilities([sound]), detector.probabilities([sound]))
 
 
+def test_a_version_keeps_its_card(database: Path, detector: Detector):
+    tracking.connect()
+    with tracking.run("test", "one", {}) as one:
+        address = tracking.log_detector(detector)
+    version = tracking.register("emotion-detector-six", one, address, {})
+    assert tracking.card(version) is None
+    tracking.attach_card(version, "# Draft\n")
+    text = "# A model – of voices\n\nUAR 0.5.\n\n## Limits\n\nMany.\n"
+    tracking.attach_card(version, text)
+    assert tracking.card(version) == text
+    described = mlflow.MlflowClient().get_model_version("emotion-detector-six", "1").description
+    assert described == f"# A model – of voices\n\nUAR 0.5.\n\nThe whole card: card.md of the run {one}"
+
+
 def test_the_commit_is_git_s():
     told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     if told.returncode:
