@@ -51,9 +51,11 @@ PACKAGES = (
     "pandas",
     "python-multipart",
     "scikit-learn",
+    "scipy",
     "skops",
     "soundfile",
     "soxr",
+    "tqdm",
 )
 
 

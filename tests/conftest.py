@@ -98,7 +98,7 @@ def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for take in (1, 2):
                 sound = spoken(pitch * (1 + actor / 50), seed=actor * 100 + int(code) * 10 + take)
                 sf.write(folder / f"03-01-{code}-01-01-{take:02}-{actor:02}.wav", sound, RATE)
-    cfg = validated(composed(f"build={build}", "jobs=2"))
+    cfg = validated(composed(f"build={build}", "jobs=2", "augmentation=double"))
     for stage in (merge, split, augment, features):
         stage.main(cfg)
     return build
@@ -106,8 +106,13 @@ def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
-    """A fresh clone in which the whole pipeline has run, and what DVC said: to be read, not written."""
+    """A fresh clone in which the whole pipeline has run, and what DVC said: to be read, not written.
+
+    The choices are the project's own, but that training clips are augmented.
+    """
     project = Project.fresh(tmp_path_factory.mktemp("complete"))
+    project.edit("params.yaml", "augmentation: none", "augmentation: double")
+    project.commit()
     return project, project.repro()
 
 
