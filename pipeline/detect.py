@@ -1,4 +1,4 @@
-"""Detect: the champion's answer for sound files, one JSON line each.
+"""Detect: the champion's answer for sound files, one JSON line each; without a champion, the release's.
 
 ``python -m pipeline.detect FILE…`` exits with 0, with 1 where a file could not be used, and with 2 where
 there is no champion to ask.
@@ -14,24 +14,27 @@ from typing import Any
 
 from pipeline import tracking
 from pipeline.audio import AudioError, Samples, decode
-from pipeline.detector import Detector, about
+from pipeline.detector import RELEASE, Detector, about, released
 from pipeline.stage import ROOT, PipelineError, choices
 
 
 def champion(taxonomy: str) -> tuple[Detector, dict[str, str]]:
-    """Return the champion of a taxonomy, and which model it is.
+    """Return the champion of a taxonomy, or the release that stands in for it, and which model it is.
 
     Raises
     ------
     PipelineError
-        Where there is none.
+        Where there is neither.
     """
     tracking.connect()
     name = f"emotion-detector-{taxonomy}"
     version = tracking.champion(name)
     if version is None:
+        if (release := released(RELEASE)) and release[1]["name"] == name:
+            return release
         raise PipelineError(
-            f"no version of {name} is champion: `make repro` trains, registers and promotes one"
+            f"no version of {name} is champion, nor is it in {RELEASE}/: `make repro` trains, registers and "
+            f"promotes one; `dvc pull {RELEASE}.dvc` fetches what is released"
         )
     detector = tracking.load(name, version.version)
     return detector, about(name, str(version.version), detector.trained_on)

@@ -1,9 +1,11 @@
 """The whole answer in one object: sound in, probabilities out. What is registered, promoted and served."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from pipeline.acoustics.warmup import warm_up
 from pipeline.audio import Samples
 from pipeline.taxonomy import Node
 
+RELEASE = Path("release")  # as `pipeline.release` leaves it, in the repository
+ABOUT = ("name", "version", "trained_on", "licence", "note")  # what is said of a model beside its answers
 DEMONSTRATION = "A demonstration model of synthetic voices: its answers mean nothing for real ones."
 
 
@@ -111,7 +115,7 @@ class Detector:
     def save(self, folder: Path) -> None:
         """Write the detector as ``detector.skops``: data only, no code."""
         folder.mkdir(parents=True, exist_ok=True)
-        skops.io.dump(self, folder / "detector.skops")
+        skops.io.dump(self, folder / "detector.skops", compression=ZIP_DEFLATED)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -131,6 +135,15 @@ def about(name: str, version: str, trained_on: str) -> dict[str, str]:
     """Say which model answers; a demonstration model says that it is one."""
     note = {"note": DEMONSTRATION} if trained_on == "sample" else {}
     return {"name": name, "version": version, "trained_on": trained_on, **note}
+
+
+def released(folder: Path) -> tuple[Detector, dict[str, str]] | None:
+    """Return the detector of a release, and which model it says it is; None where no release is there."""
+    facts = folder / "model.json"
+    if not facts.is_file():
+        return None
+    told = json.loads(facts.read_text())
+    return Detector.load(folder), {key: told[key] for key in ABOUT if key in told}
 
 
 TRUSTED = [

@@ -321,6 +321,7 @@ def main(cfg: Config) -> None:
         "architecture": name,
         "kind": "hierarchical" if estimator.hierarchical else "flat",
         "view": "+".join(estimator.views),
+        "corpora": "+".join(sorted(data.learned(cfg.protocol.refit).corpus.unique())),
         "shares_speakers": cfg.protocol.shares_speakers,
         "splits": digest,
         "commit": tracking.commit(),

@@ -22,6 +22,19 @@ from pipeline.stage import ROOT
 from pipeline.taxonomy import Node
 
 NAME = "emotion-detector-six"
+FACTS = {  # what `train` says of a run
+    "architecture": "hierarchical",
+    "augmentation": "none",
+    "commit": "0123456789",
+    "corpora": "ravdess+tess",
+    "protocol": "folds",
+    "shares_speakers": "False",
+    "splits": "abcdef",
+    "taxonomy": "six",
+    "view": "statistics",
+}
+METRICS = {"test.uar": 0.61, "test.uar_low": 0.55, "test.corpus.ravdess.uar": 0.61, "validation.uar": 0.65}
+CARD = "# A card\n\n## Uses\n\nFor research.\n"
 
 
 def tone(pitch: float, seed: int, seconds: float = 1.0) -> np.ndarray:
@@ -73,16 +86,20 @@ class Home:
             check=False,
         )
 
-    def crown(self, trained_on: str = "sample") -> Detector:
+    def crown(self, trained_on: str = "sample", card: str | None = CARD, **facts: str) -> Detector:
         """Train a detector and make it champion, as `train` and `promote` do."""
         crowned = detector(trained_on)
+        tags = {"trained_on": trained_on, **FACTS, **facts}
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MLFLOW_TRACKING_URI", self.environment["MLFLOW_TRACKING_URI"])
             patch.chdir(self.folder)
             tracking.connect()
-            with tracking.run(NAME, "tones", {}) as run_id:
+            with tracking.run(NAME, "tones", tags) as run_id:
+                tracking.log_metrics(METRICS)
                 address = tracking.log_detector(crowned)
             version = tracking.register(NAME, run_id, address, {"trained_on": trained_on})
+            if card is not None:
+                tracking.attach_card(version, card)
             tracking.promote(version)
         self.promoted(name=NAME, version=str(version.version), run_id=run_id, trained_on=trained_on)
         return crowned

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import soundfile as sf
-from champion import NAME, Home, tone
+from champion import NAME, Home, detector, tone
 
+from pipeline import release
 from pipeline.audio import RATE
 from pipeline.detect import main
 from pipeline.detector import DEMONSTRATION, Detector, about
@@ -62,6 +63,22 @@ def test_says_what_to_do_without_a_champion(
     assert said.out == ""
     assert "emotion-detector-four" in said.err
     assert "make repro" in said.err
+
+
+def test_asks_the_release_where_there_is_no_champion(
+    crowned: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sf.write(tmp_path / "a.wav", tone(400, 7), RATE)
+    told = {"version": "release-2026-11-23", "trained_on": "full", "licence": "CC", "note": "For research."}
+    model = {"name": "emotion-detector-four", **told, "corpora": []}
+    release.write(detector("full"), model, "# A card\n", tmp_path / "release")
+    models = []
+    for taxonomy in ("four", "six"):
+        assert main(["--taxonomy", taxonomy, "a.wav"]) == 0
+        models.append(json.loads(capsys.readouterr().out)["model"])
+    assert models[0] == {"name": "emotion-detector-four", **told}
+    assert (models[1]["name"], models[1]["version"]) == (NAME, "1")  # the champion comes first
 
 
 def test_refuses_an_unknown_taxonomy(capsys: pytest.CaptureFixture[str]) -> None:
