@@ -1,9 +1,10 @@
 """The tables of RESULTS.md: every taxonomy under every protocol on what is in data/.
 
-    python -m benchmarks.results [corpora=full] > table.md
+    python -m benchmarks.results corpora=full [taxonomy=six] [protocol=folds] [architectures=[mlp,lstm]] > table.md
 
-Runs `dvc repro` for each pair of choices in a copy of params.yaml's own, so that what was computed before
-is taken from DVC's cache; params.yaml is as it was afterwards.
+Runs `dvc repro` for each pair of taxonomy and protocol, or for those given, with params.yaml's other
+choices or those given, so that what was computed before is taken from DVC's cache; params.yaml is as it was
+afterwards.
 """
 
 import json
@@ -20,8 +21,7 @@ from benchmarks.stages import machine
 from pipeline.compare import readable
 from pipeline.stage import ROOT
 
-TAXONOMIES = ("six", "four")
-PROTOCOLS = ("folds", "clips")
+EVERY = {"taxonomy": ("six", "four"), "protocol": ("folds", "clips")}
 
 
 def section(taxonomy: str, protocol: str) -> str:
@@ -47,10 +47,11 @@ def main() -> None:
     """Run every pair of choices and print the tables."""
     params = ROOT / "params.yaml"
     before = params.read_text()
-    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    given = {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in sys.argv[1:])}
+    taxonomies, protocols = ([given[key]] if key in given else every for key, every in EVERY.items())
     sections = []
     try:
-        for taxonomy, protocol in tqdm(list(product(TAXONOMIES, PROTOCOLS)), unit="pair"):
+        for taxonomy, protocol in tqdm(list(product(taxonomies, protocols)), unit="pair"):
             chosen = yaml.safe_load(before) | given | {"taxonomy": taxonomy, "protocol": protocol}
             params.write_text(yaml.safe_dump(chosen, sort_keys=False))
             dvc = Path(sys.executable).with_name("dvc")
