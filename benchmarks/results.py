@@ -1,6 +1,6 @@
 """The tables of RESULTS.md: every taxonomy under every protocol on what is in data/.
 
-    python -m benchmarks.results corpora=full [taxonomy=six] [protocol=folds] [architectures=[mlp,lstm]] > table.md
+    python -m benchmarks.results corpora=full [taxonomy=six] [protocol=folds] [architectures=[mlp]] > table.md
 
 Runs `dvc repro` for each pair of taxonomy and protocol, or for those given, with params.yaml's other
 choices or those given, so that what was computed before is taken from DVC's cache; params.yaml is as it was
