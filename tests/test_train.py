@@ -233,6 +233,20 @@ def test_no_held_out_row_reaches_a_fit(small_build: Path, tmp_path: Path, config
         assert set(tested) == set(splits.id)
 
 
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("protocol", ["speakers", "folds"])
+def test_the_clips_learned_from_are_those_that_the_last_fit_hears(
+    small_build: Path, tmp_path: Path, configure, data, protocol: str, refit: bool
+):
+    build = linked(small_build, tmp_path / "build", "merge", "augment")
+    split.main(configure(f"build={build}", f"protocol={protocol}"))
+    splits = table.read(build / "split" / "splits.parquet")
+    divided = train.Data(data.clips, splits, {"row": np.arange(len(data.clips))[:, np.newaxis]})
+    Spy.heard.clear()
+    train.fit(Spy(), divided, EMOTIONS, 9, refit=refit)
+    assert list(divided.learned(refit).id) == list(data.clips.id.iloc[Spy.heard[-1]])
+
+
 def test_labels_that_mean_nothing_give_chance(data: train.Data):
     """Ten times the labels are dealt out anew: what is right by then is luck, and luck has its bounds."""
     rng = np.random.default_rng(0)
