@@ -327,7 +327,9 @@ def main(cfg: Config) -> None:
         "commit": tracking.commit(),
     }
     tags = {key: str(value) for key, value in facts.items()}
-    decisive = facts | {"settings": cfg.architecture, "views": cfg.features.views}
+    # Not the commit: a change elsewhere is no reason to begin anew.
+    parts = ("taxonomy", "protocol", "augmentation", "features", "architecture", "seed")
+    decisive = cfg.model_dump(include=set(parts)) | {"splits": digest}
     with (
         Progress.of(cfg.build / "checkpoints", **decisive) as progress,
         output(cfg.build / "train" / name) as folder,

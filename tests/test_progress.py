@@ -80,6 +80,7 @@ def test_each_epoch_is_in_mlflow_as_soon_as_it_is_over(tmp_path: Path, database:
 def training(build: Path, home: Path) -> subprocess.Popen:
     settings = {
         "filters": "[4,8]",
+        "weights": "none",
         "preparation.bands": 16,
         "preparation.frames": 1,
         "training.epochs": 6,
