@@ -36,6 +36,14 @@ def test_ids_and_speakers_say_their_corpus(names):
         assert utterance.speaker.startswith(f"{corpus}-")
 
 
+def test_commerce_is_allowed_where_the_licence_does():
+    assert {name for name, corpus in CORPORA.items() if corpus.commercial} == {"cremad"}
+    assert all(
+        "NC" in corpus.licence or "research" in corpus.licence or corpus.commercial
+        for corpus in CORPORA.values()
+    )
+
+
 def test_a_speaker_has_one_sex(utterances):
     sexes = {(utterance.speaker, utterance.sex) for utterance in utterances}
     assert Counter(sex for _, sex in sexes) == {"female": 12 + 2 + 43, "male": 12 + 4 + 48}
