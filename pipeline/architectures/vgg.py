@@ -122,6 +122,10 @@ class VGG(Network):
         self, clips: Clips, held: Clips | None, speakers: NDArray[Any], monitor: Monitor
     ) -> keras.Model:
         """Transfer the body's weights, train what is new above it, then all: see `Network.learn`."""
+        for name in ("pretext", "frozen"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be a whole number of epochs, not {value!r}")
         body = self.see(clips.values.shape[2])
         if self.weights == "none":
             model = self.answer(body, clips.classes)

@@ -25,13 +25,6 @@ def kernels(model: keras.Model) -> list[np.ndarray]:
     return [layer.kernel.numpy() for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
-class Looker(Keeper):
-    """Looks at the weights that a phase saves."""
-
-    def within(self, name):
-        return Looker(self.stop, name, self.heard, self.kept)
-
-
 def test_weights_from_a_file_are_where_it_starts(tmp_path: Path):
     path = tmp_path / "body.weights.h5"
     keras.utils.set_random_seed(77)
@@ -119,6 +112,12 @@ def test_vgg16_is_the_published_one_and_padding_does_not_reach_it(tmp_path: Path
 def test_an_unknown_body_is_named():
     with pytest.raises(ValueError, match="body must be small or vgg16"):
         small(body="vgg19").fit(X, Y, GROUPS)
+
+
+@pytest.mark.parametrize("name", ["pretext", "frozen"])
+def test_a_number_of_epochs_that_is_none_is_named(name: str):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        small(**{name: 1.5}).fit(X, Y, GROUPS)
 
 
 @pytest.mark.parametrize("choice", ["vgg", "vgg16"])
