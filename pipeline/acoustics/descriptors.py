@@ -33,12 +33,11 @@ NAMES = (
 
 
 def levelled(sound: Samples) -> NDArray[np.float64]:
-    """Bring a sound to one level and cut the silence at its ends."""
-    level = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
-    even = sound.astype(np.float64) * LEVEL / max(level, 1e-9)
-    energy = (framed(even, WINDOW) ** 2).mean(axis=1)
+    """Cut the silence at a sound's ends and bring what is left to one level."""
+    energy = (framed(sound.astype(np.float64), WINDOW) ** 2).mean(axis=1)
     said = np.flatnonzero(energy >= energy.max() * 10 ** (-SPEECH / 10))
-    return np.asarray(even[max(0, (said[0] - MARGIN) * HOP) : (said[-1] + MARGIN + 1) * HOP])
+    speech = sound[max(0, (said[0] - MARGIN) * HOP) : (said[-1] + MARGIN + 1) * HOP].astype(np.float64)
+    return np.asarray(speech * LEVEL / max(float(np.sqrt(np.mean(speech**2))), 1e-9))
 
 
 def power(sound: NDArray[np.float64]) -> NDArray[np.float64]:
