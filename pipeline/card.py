@@ -90,6 +90,7 @@ def write(subject: Subject, seed: int) -> str:
         folds=folds,
         corpora=corpora,
         unfree=[corpus.name for corpus in corpora if not corpus.commercial],
+        untested=sorted(set(subject.learned["corpus"]) - set(test["corpus"])),
         voices=subject.learned["speaker"].nunique(),
         data=markdown(learned(subject.learned, sample)),
         returning=folds > 1 and returning(subject.predictions),

@@ -77,7 +77,7 @@ def plain() -> pd.DataFrame:
 def test_says_what_it_is(make: Make, plain: pd.DataFrame):
     text = card.write(make(plain), 9)
     assert text.startswith("# emotion-detector-six, version 7\n")
-    assert cells(text, "trained on") == ["trained on", "2026-01-31"]
+    assert cells(text, "trained") == ["trained", "2026-01-31"]
     assert cells(text, "code")[1] == "commit 0123abc"
     assert cells(text, "data and their division")[1] == "sha256 fedc9876"
     tree = "emotion (aroused (happy, anger), subdued (neutral, distressed (sad, fear, disgust)))"
@@ -117,6 +117,9 @@ def test_names_only_the_corpora_that_were_learned_from(make: Make, plain: pd.Dat
     for name in ("ravdess", "savee", "cremad"):
         assert CORPORA[name].citation not in text
     assert "It learned from 2 voices" in text
+    assert "Learned from but not tested: tess." in text
+    tested = make(plain).learned.assign(corpus="ravdess")
+    assert "not tested" not in card.write(make(plain, learned=tested), 9)
 
 
 def test_forbids_commerce_only_where_a_licence_does(make: Make, plain: pd.DataFrame):
@@ -197,7 +200,7 @@ def test_the_card_tells_what_is_weakest(make: Make):
     wrong = (predictions.label == "fear") & (predictions.speaker == "ravdess-02")
     predictions.loc[wrong, "predicted"] = "sad"
     text = told(make(predictions))
-    assert "The weakest is fear." in text
+    assert "The weakest is fear: 0.667 (0.000–1.000) of its clips are recognised." in text
     assert "fear taken for sad, 6 of 18 clips" in text
     assert "The weakest speaker: ravdess-02 (female), UAR 0.833 on 36 clips." in text
 
@@ -239,7 +242,7 @@ def test_says_how_sure_it_is(make: Make, plain: pd.DataFrame):
     report = reported(half)
     text = told(make(half, report=report))
     assert f"{report['test']['ece']:.3f} on test clips" in text
-    assert "its temperature, 1.25, was found" in text
+    assert "temperatures are found: its own is 1.25" in text
     assert "an answer less probable than 0.45. It is sure of 75.0 % of the test clips" in text
     assert (
         f"of these it gets {report['sure']['accuracy']:.3f} right (UAR {report['sure']['uar']:.3f})" in text
