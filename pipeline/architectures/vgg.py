@@ -1,5 +1,6 @@
 """A VGG over log-mel spectrograms taken as images, with its body's weights transferred from elsewhere."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -162,14 +163,15 @@ class VGG(Network):
         if self.weights != "imagenet" and not Path(self.weights).is_file():
             raise ValueError(f"there is no file {self.weights} with weights: {instead}")
         try:
-            if self.body == "small":
-                body.load_weights(self.weights)
-                return
-            network = keras.applications.VGG16(include_top=False, weights=None)
-            if self.weights == "imagenet":
-                network = keras.applications.VGG16(include_top=False, weights="imagenet")
-            else:
-                network.load_weights(self.weights)
+            # Keras only warns of layers that the file lacks.
+            with warnings.catch_warnings(action="error", category=UserWarning):
+                if self.body == "small":
+                    body.load_weights(self.weights)
+                    return
+                fetched = "imagenet" if self.weights == "imagenet" else None
+                network = keras.applications.VGG16(include_top=False, weights=fetched)
+                if not fetched:
+                    network.load_weights(self.weights)
         except Exception as error:  # Keras raises what its many readers raise, and bare Exception offline
             reason = str(error).strip().splitlines()[0]
             what = (

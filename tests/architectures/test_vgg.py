@@ -69,7 +69,9 @@ def test_a_wrong_file_of_weights_is_named(tmp_path: Path, body: str):
     wrong.write_bytes(b"no weights")
     other = tmp_path / "other.weights.h5"
     small(filters=(3, 5)).see(16).save_weights(other)
-    for path in (wrong, other, tmp_path / "none.weights.h5"):
+    shorter = tmp_path / "shorter.weights.h5"
+    small(filters=(4,)).see(32).save_weights(shorter)
+    for path in (wrong, other, shorter, tmp_path / "none.weights.h5"):
         keeper = Keeper()
         with pytest.raises(ValueError, match=f"{path.name}.*pretext"):
             small(weights=str(path), body=body, preparation=WIDE).fit(X, Y, GROUPS, keeper)
