@@ -37,7 +37,7 @@ class Subject:
     predictions : DataFrame
         See `pipeline.evaluation`.
     learned : DataFrame
-        The clips that the version learned from: ``id, source`` (see `pipeline.train.Data`), ``corpus,
+        The clips that the version learned from: ``id, source`` (see `pipeline.learning.Data`), ``corpus,
         speaker, sex``.
     tree : mapping
         The taxonomy's, in the notation of conf/taxonomy.

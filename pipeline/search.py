@@ -21,7 +21,7 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from pipeline import evaluation, figures, tracking, train
+from pipeline import evaluation, figures, learning, tracking, train
 from pipeline.architectures import rows
 from pipeline.config import Config, Instance, Search, given
 from pipeline.features import views
@@ -50,7 +50,7 @@ def settled(values: Mapping[str, Any], cfg: Config) -> Instance:
     return given(settings, random_state=cfg.seed, tree=cfg.taxonomy.tree)
 
 
-def judge(trial: Trial, settings: Instance, data: train.Data, cfg: Config) -> float:
+def judge(trial: Trial, settings: Instance, data: learning.Data, cfg: Config) -> float:
     """Learn each fold's training clips and return the mean UAR on the validation speakers.
 
     Raises
@@ -63,7 +63,7 @@ def judge(trial: Trial, settings: Instance, data: train.Data, cfg: Config) -> fl
     folds, heard = sorted(data.splits.fold.unique()), list[float]()
     for number, fold in enumerate(folds):
         learnt, asked = data.part(fold, "training"), data.part(fold, "validation")
-        fitted = train.learn(
+        fitted = learning.learn(
             estimator,
             rows(data.X, learnt),
             labels[learnt],
@@ -78,7 +78,7 @@ def judge(trial: Trial, settings: Instance, data: train.Data, cfg: Config) -> fl
     return float(np.mean(heard))
 
 
-def attempt(study: optuna.Study, search: Search, data: train.Data, cfg: Config) -> FrozenTrial:
+def attempt(study: optuna.Study, search: Search, data: learning.Data, cfg: Config) -> FrozenTrial:
     """Make one try, and tell Optuna and MLflow how it went."""
     # The seed moves on with the tries: one that went on where it was would else repeat the first.
     study.sampler = optuna.samplers.TPESampler(seed=cfg.seed + len(study.get_trials(deepcopy=False)))
@@ -137,7 +137,7 @@ def checked(cfg: Config) -> tuple[Search, Path | None]:
     return cfg.search, target
 
 
-def clips(cfg: Config) -> train.Data:
+def clips(cfg: Config) -> learning.Data:
     """Read what is to be learned and judged, and see that every fold has somebody to judge by.
 
     Raises
@@ -158,7 +158,7 @@ def clips(cfg: Config) -> train.Data:
     return data
 
 
-def go_on(study: optuna.Study, search: Search, data: train.Data, cfg: Config) -> int:
+def go_on(study: optuna.Study, search: Search, data: learning.Data, cfg: Config) -> int:
     """Try until there are as many tries as wanted; return how many there are."""
     if not study.trials and (now := here(cfg.architecture, search.space)):
         study.enqueue_trial(now)  # what is to be beaten

@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
 
-from pipeline import split, train
+from pipeline import learning, split, train
 from pipeline.architectures import SILENT
 from pipeline.config import Config
 from pipeline.corpora import cremad
@@ -77,9 +77,11 @@ def divided(clips: pd.DataFrame, cfg: Config) -> tuple[pd.DataFrame, pd.DataFram
     return clips[clips.source.isin(splits.id)].reset_index(drop=True), splits
 
 
-def trained(clips: pd.DataFrame, splits: pd.DataFrame, numbers: np.ndarray, cfg: Config) -> train.Trained:
+def trained(clips: pd.DataFrame, splits: pd.DataFrame, numbers: np.ndarray, cfg: Config) -> learning.Trained:
     X = {"numbers": numbers, "row": np.arange(len(clips))[:, np.newaxis]}
-    return train.fit(Nearest(), train.Data(clips, splits, X), EMOTIONS, cfg.seed, refit=cfg.protocol.refit)
+    return learning.fit(
+        Nearest(), learning.Data(clips, splits, X), EMOTIONS, cfg.seed, refit=cfg.protocol.refit
+    )
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -138,8 +140,8 @@ def test_nothing_that_is_learned_depends_on_test_clips(clips, configure, archite
 
     def answers(absurd: np.ndarray) -> np.ndarray:
         X = {"statistics": np.where(absurd[:, np.newaxis], 1e4 * numbers**2, numbers)}
-        told = train.fit(
-            estimator, train.Data(clips, splits, X), EMOTIONS, cfg.seed, refit=cfg.protocol.refit
+        told = learning.fit(
+            estimator, learning.Data(clips, splits, X), EMOTIONS, cfg.seed, refit=cfg.protocol.refit
         )
         return told.estimator.predict_proba({"statistics": numbers})
 

@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import balanced_accuracy_score
 
-from pipeline import features, search, split, table, tracking, train
+from pipeline import features, learning, search, split, table, tracking, train
 from pipeline.architectures import SILENT
 from pipeline.architectures.hierarchical import Hierarchical
 from pipeline.config import Config, Search
@@ -200,11 +200,11 @@ def watched(build: Path, small_build: Path, tmp_path: Path, configure, database:
     Told.truth = data.clips.label.to_numpy()
     Told.learnt, Told.asked = [], []
 
-    def make(epochs: int, *right: float) -> tuple[train.Data, Config]:
+    def make(epochs: int, *right: float) -> tuple[learning.Data, Config]:
         space = {"right": {"choices": list(right)}}
         told = Search(name="mlp", trials=1, space=space, write=None, overwrite=False)
         architecture = {"_target_": f"{__name__}.Told", "right": 1.0, "epochs": epochs}
-        return train.Data(data.clips, splits, numbers), cfg.model_copy(
+        return learning.Data(data.clips, splits, numbers), cfg.model_copy(
             update={"architecture": architecture, "search": told}
         )
 

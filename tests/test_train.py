@@ -10,7 +10,7 @@ from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-from pipeline import features, split, table, tracking, train
+from pipeline import features, learning, split, table, tracking, train
 from pipeline.architectures import SILENT
 from pipeline.architectures.mlp import MLP
 from pipeline.audio import decode
@@ -88,7 +88,7 @@ def run_of(build: Path, name: str) -> mlflow.entities.Run:
 
 
 @pytest.fixture
-def data(small_build: Path, configure) -> train.Data:
+def data(small_build: Path, configure) -> learning.Data:
     return train.load(small_build, features.views(configure().features), ("statistics",))
 
 
@@ -211,7 +211,7 @@ def test_no_held_out_row_reaches_a_fit(small_build: Path, tmp_path: Path, config
     splits = table.read(build / "split" / "splits.parquet")
     rows = {"row": np.arange(len(data.clips))[:, np.newaxis]}
     Spy.heard.clear()
-    trained = train.fit(Spy(), train.Data(data.clips, splits, rows), EMOTIONS, 9)
+    trained = learning.fit(Spy(), learning.Data(data.clips, splits, rows), EMOTIONS, 9)
     folds = splits.fold.nunique()
     assert folds == {"speakers": 1, "folds": 4, "clips": 1}[protocol]
     assert len(Spy.heard) == folds + (folds > 1)  # several folds end with one fit of everything
@@ -241,13 +241,13 @@ def test_the_clips_learned_from_are_those_that_the_last_fit_hears(
     build = linked(small_build, tmp_path / "build", "merge", "augment")
     split.main(configure(f"build={build}", f"protocol={protocol}"))
     splits = table.read(build / "split" / "splits.parquet")
-    divided = train.Data(data.clips, splits, {"row": np.arange(len(data.clips))[:, np.newaxis]})
+    divided = learning.Data(data.clips, splits, {"row": np.arange(len(data.clips))[:, np.newaxis]})
     Spy.heard.clear()
-    train.fit(Spy(), divided, EMOTIONS, 9, refit=refit)
+    learning.fit(Spy(), divided, EMOTIONS, 9, refit=refit)
     assert list(divided.learned(refit).id) == list(data.clips.id.iloc[Spy.heard[-1]])
 
 
-def test_labels_that_mean_nothing_give_chance(data: train.Data):
+def test_labels_that_mean_nothing_give_chance(data: learning.Data):
     """Ten times the labels are dealt out anew: what is right by then is luck, and luck has its bounds."""
     rng = np.random.default_rng(0)
     originals = data.clips.source.unique()
@@ -259,23 +259,23 @@ def test_labels_that_mean_nothing_give_chance(data: train.Data):
         estimator = MLP(units=16, batch_size=16, max_iter=30, random_state=seed)
         chosen = data.part(0, "training")
         fitted = estimator.fit({"statistics": data.X["statistics"][chosen]}, clips.label.iloc[chosen])
-        test = train.predict(fitted, train.Data(clips, data.splits, data.X), 0, "test")
+        test = learning.predict(fitted, learning.Data(clips, data.splits, data.X), 0, "test")
         right, total = right + int((test.label == test.predicted).sum()), total + len(test)
     low, high = binom.ppf([0.0005, 0.9995], total, 1 / 6)
     assert low <= right <= high
 
 
-def test_labels_that_mean_something_give_more_than_chance(data: train.Data):
+def test_labels_that_mean_something_give_more_than_chance(data: learning.Data):
     estimator = MLP(units=16, batch_size=16, max_iter=30, random_state=0)
-    report = train.fit(estimator, data, EMOTIONS, 9).report
+    report = learning.fit(estimator, data, EMOTIONS, 9).report
     assert report["test"]["accuracy"] * report["test"]["clips"] > binom.ppf(
         0.9995, report["test"]["clips"], 1 / 6
     )
 
 
-def test_the_seed_repeats_a_training(data: train.Data):
+def test_the_seed_repeats_a_training(data: learning.Data):
     estimator = MLP(units=8, max_iter=5, random_state=3)
-    first, again = (train.fit(estimator, data, EMOTIONS, 9) for _ in range(2))
+    first, again = (learning.fit(estimator, data, EMOTIONS, 9) for _ in range(2))
     pd.testing.assert_frame_equal(first.predictions, again.predictions)
     assert first.report == again.report
 
