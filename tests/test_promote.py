@@ -182,8 +182,11 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert (build / "promote" / "card.md").read_text() == text, "the card is the champion's"
     (loser,) = mlflow.MlflowClient().search_model_versions(f"run_id = '{worse['candidate']['run_id']}'")
     assert str(tracking.card(loser)).startswith("# emotion-detector-six, version 2:")
+    (kept,) = tmp_path.glob(f"mlruns/*/{told['run_id']}/artifacts/card.md")
+    kept.unlink()  # as of a version from before there were cards
     assert promoted() == worse
     assert versions() == second
+    assert not (build / "promote" / "card.md").exists(), "another's card must not stand in for it"
     with pytest.raises(PipelineError, match=r"no run of .*protocol folds"):
         promote.main(configure(f"build={build}", "architectures=[hierarchical]", "protocol=folds"))
     assert json.loads((build / "promote" / "champion.json").read_text()) == worse
@@ -193,6 +196,7 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert str(tracking.champion("emotion-detector-six").version) == "3"
     assert versions().keys() == {"1", "2", "3"}
     assert set(SIX) == set(tracking.load("emotion-detector-six", "3").classes)
+    assert (build / "promote" / "card.md").read_text().startswith("# emotion-detector-six, version 3:")
 
 
 def test_a_run_that_the_database_does_not_know_is_a_message(tmp_path: Path, database: Path, configure):
