@@ -24,8 +24,12 @@ test: $(VENV)/ready           ## everything that CI runs
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
 
-serve: $(VENV)/ready          ## the champion on http://localhost:3000
+serve: $(VENV)/ready release  ## the champion, or without one the release, on http://localhost:3000
 	$(BIN)/bentoml serve serving.service:EmotionDetector
+
+release: release.dvc | $(VENV)/ready    # fetched again when another one is pinned
+	$(BIN)/dvc pull release.dvc
+	touch $@
 
 bench: $(VENV)/ready          ## seconds per stage and per 1,000 clips
 	$(BIN)/python -m benchmarks.stages

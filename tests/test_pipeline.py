@@ -170,7 +170,8 @@ def test_an_edit_reaches_the_stages_that_read_it(
     project: Project, file: str, old: str, new: str, touched: set[str]
 ) -> None:
     project.edit(file, old, new)
-    assert set(json.loads(project.dvc("status", "--json").output)) == touched
+    told = set(json.loads(project.dvc("status", "--json").output))
+    assert told - {"release.dvc"} == touched  # the release is fetched by those who serve it
 
 
 def test_an_experiment_changes_one_architecture(project: Project) -> None:

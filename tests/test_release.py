@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from champion import CARD, FACTS, NAME, Home, tone
+from project import Project
 
 from pipeline import release
 from pipeline.corpora import CORPORA
 from pipeline.detector import Detector, released
-from pipeline.stage import PipelineError
+from pipeline.stage import ROOT, PipelineError
 
 SOUNDS = [tone(pitch, seed=9) for pitch in (200, 600, 1200)]
 
@@ -96,7 +97,7 @@ def test_what_is_too_large_leaves_the_release_before_it(
     assert release.main(["--taxonomy", "six"]) == 0
     before = {path.name: path.read_bytes() for path in (inside / "release").iterdir()}
     size = sum(map(len, before.values()))
-    monkeypatch.setattr(release, "LIMIT", size - 1)
+    monkeypatch.setattr(release, "LIMIT", size // 2)
     assert release.main(["--taxonomy", "six"]) == 1
     assert "smaller model" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (inside / "release").iterdir()} == before
@@ -109,3 +110,24 @@ def test_what_is_too_large_leaves_the_release_before_it(
 
 def test_the_limit_is_the_one_that_is_promised() -> None:
     assert release.LIMIT == 5_000_000
+
+
+def test_what_is_pinned_here_comes_with_the_clone_and_answers(tmp_path: Path) -> None:
+    clone = Project.fresh(tmp_path)
+    done = clone.dvc("pull", "release.dvc")
+    assert done.status == 0, done.output
+    folder = clone.folder / "release"
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= release.LIMIT
+    found = released(folder)
+    assert found is not None
+    detector, told = found
+    assert (told["name"], told["trained_on"], told["licence"]) == (NAME, "full", release.LICENCE)
+    chances = detector.probabilities(SOUNDS)
+    assert chances.shape == (3, 6)
+    assert chances.sum(axis=1) == pytest.approx(1)
+    assert (
+        release.licence(json.loads((folder / "model.json").read_text())) == (folder / "LICENSE").read_text()
+    )
+    assert "# " in (folder / "card.md").read_text()
+    assert clone.git("status", "--porcelain") == ""
+    assert "remote: embedded" in (ROOT / "release.dvc").read_text()  # whichever remote a team makes its own
