@@ -102,9 +102,9 @@ class Dichotomies(Architecture):
         if directions is not None:
             table = table - (table @ directions.T) @ directions
         self.dichotomies_ = self.problems(tuple(self.classes_.tolist()))
+        kernel = table @ table.T  # once for all machines: most of the arithmetic
         learned = [
             self._learn(table, kernel, labels, speakers, dichotomy)
-            for kernel in [table @ table.T]  # once for all machines: most of the arithmetic
             for dichotomy in tqdm(self.dichotomies_, desc="dichotomies", leave=False)
         ]
         weights = np.array([weights for weights, _ in learned])
@@ -230,13 +230,11 @@ class NestedDichotomies(Dichotomies):
             """Probabilities of all classes where only `some` can be."""
             if len(some) == 1:
                 return np.tile(np.equal(classes, some[0]).astype(float), (n, 1))
-            ways = halvings(some)
-            told = [
-                p * below(first) + (1 - p) * below(second)
-                for first, second in ways
-                for p in [chances[first, second][:, None]]
-            ]
-            return np.asarray(sum(told) / len(ways))
+            told, ways = np.zeros((n, len(classes))), halvings(some)
+            for first, second in ways:
+                p = chances[first, second][:, None]
+                told += p * below(first) + (1 - p) * below(second)
+            return told / len(ways)
 
         return below(classes)
 
