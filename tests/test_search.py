@@ -297,7 +297,7 @@ def test_scores_that_do_not_compare_are_kept_apart(quick):
     others = [
         "seed=4",
         "taxonomy=four",
-        "augmentation=none",
+        "augmentation=double",
         "architecture.max_iter=5",
         "search.space.alpha.high=2",
     ]
