@@ -82,7 +82,7 @@ def test_neither_workers_nor_order_nor_company_matter(small_build: Path, tmp_pat
     ]:
         (tmp_path / name).mkdir()
         build = few(small_build, tmp_path / name, clips, reverse)
-        augment.main(configure(f"build={build}", f"jobs={jobs}"))
+        augment.main(configure(f"build={build}", f"jobs={jobs}", "augmentation=double"))
         made.append(digests(build))
     assert len(made[0]) == 4
     assert made[0] == made[1] == made[2]
@@ -91,10 +91,12 @@ def test_neither_workers_nor_order_nor_company_matter(small_build: Path, tmp_pat
 
 def test_the_seed_and_the_copy_change_the_sound(small_build: Path, tmp_path: Path, configure):
     build = few(small_build, tmp_path, 2)
-    augment.main(configure(f"build={build}", "jobs=1", "augmentation.copies=3"))
+    augment.main(configure(f"build={build}", "jobs=1", "augmentation=double", "augmentation.copies=3"))
     first = digests(build)
     assert len(set(first.values())) == len(first) == 6
-    augment.main(configure(f"build={build}", "jobs=1", "augmentation.copies=3", "seed=10"))
+    augment.main(
+        configure(f"build={build}", "jobs=1", "augmentation=double", "augmentation.copies=3", "seed=10")
+    )
     second = digests(build)
     assert first.keys() == second.keys()
     assert not set(first.values()) & set(second.values())
@@ -123,7 +125,7 @@ def test_the_original_is_left_as_it_was(transforms, voice):
 
 def test_noise_is_as_loud_as_the_table_says(configure, voice):
     sound = voice(200.0, 1, seconds=2.0)
-    noise = instantiate(configure().augmentation.transforms[0])
+    noise = instantiate(configure("augmentation=double").augmentation.transforms[0])
     other, done = augment.altered(sound, [noise], 5)
     heard = np.std(other - sound)
     assert heard == pytest.approx(done["AddGaussianSNR"]["noise_std"], rel=0.02)
