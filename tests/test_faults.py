@@ -110,9 +110,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done
     home = tmp_path_factory.mktemp("killed")
     elsewhere = {"MLFLOW_TRACKING_URI": f"sqlite:///{home / 'elsewhere' / 'tracking.db'}"}
     project = replace(Project.fresh(home), variables=elsewhere)
-    project.edit(
-        "params.yaml", "augmentation: none", "augmentation: double"
-    )  # as in the one that it is to equal
+    # As in the one that it is to equal.
+    project.edit("params.yaml", "augmentation: none", "augmentation: double")
     moment = random.Random(9)
 
     def cut(stage: str, seconds: float) -> Done:
