@@ -151,6 +151,7 @@ TRUSTED = [
     "pipeline.detector.Detector",
     "pipeline.acoustics.statistics.Statistics",
     "pipeline.acoustics.functionals.Functionals",
+    "pipeline.acoustics.convolutions.Convolutions",
     "pipeline.acoustics.logmel.LogMel",
     "pipeline.architectures.best.Best",
     "pipeline.architectures.calibrated.Calibrated",

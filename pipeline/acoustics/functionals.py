@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import fft, signal
 
 from pipeline.acoustics import descriptors
-from pipeline.acoustics.pitch import HOP, Pitch, track
+from pipeline.acoustics.analysis import analyse
+from pipeline.acoustics.pitch import HOP, Pitch
 from pipeline.audio import RATE, Samples
 
 FRAMES = RATE / HOP  # per second
@@ -57,11 +58,8 @@ def _names() -> tuple[str, ...]:
 
 
 def _numbers(sound: Samples) -> Numbers:
-    levelled = descriptors.levelled(sound)
-    spectrum = descriptors.power(levelled)
-    contours = descriptors.describe(levelled, spectrum)
-    pitch = track(levelled.astype(np.float32))
-    energy = contours[:, 0]
+    told = analyse(sound)
+    contours, pitch, energy = told.contours, told.pitch, told.energy
     moving = signal.savgol_filter(np.pad(contours, ((2, 2), (0, 0)), mode="edge"), 5, 1, deriv=1, axis=0)[
         2:-2
     ]
@@ -71,7 +69,7 @@ def _numbers(sound: Samples) -> Numbers:
         **voice(pitch, energy),
         **rhythm(pitch, energy),
         **modulation(contours[:, -descriptors.BANDS :]),
-        **timbre(spectrum, energy),
+        **timbre(told.spectrum, energy),
     }
 
 

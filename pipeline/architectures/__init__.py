@@ -44,13 +44,13 @@ class Architecture(ClassifierMixin, BaseEstimator):
         Sorted, after `fit`.
     """
 
-    view: str
+    view: str | Sequence[str]
     hierarchical = False  # whether its answer is found on the way down a tree
 
     @property
     def views(self) -> tuple[str, ...]:
         """The views that it reads."""
-        return (self.view,)
+        return (self.view,) if isinstance(self.view, str) else tuple(self.view)
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None, monitor: Monitor = SILENT) -> Self:
         """Learn from clips.
@@ -80,8 +80,8 @@ class Architecture(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
-def select(X: Views | NDArray[Any], view: str) -> Any:
-    """Return the view that an estimator reads; a plain array is taken as it is.
+def select(X: Views | NDArray[Any], view: str | Sequence[str]) -> Any:
+    """Return the view that an estimator reads, of several the numbers side by side; a plain array as it is.
 
     Raises
     ------
@@ -90,6 +90,8 @@ def select(X: Views | NDArray[Any], view: str) -> Any:
     """
     if not isinstance(X, Mapping):
         return X
+    if not isinstance(view, str):
+        return np.hstack([select(X, name) for name in view])
     if view not in X:
         raise ValueError(
             f"the view {view!r} is not among {sorted(X)}: name one of them, or add it to conf/features"

@@ -4,6 +4,7 @@
 machines, so that what the hierarchy is worth can be measured.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any, Self
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 class Dichotomies(Architecture):
-    """Binary machines over one view, sharing what can be shared.
+    """Binary machines over the same views, sharing what can be shared.
 
     Numbers are standardised and cut at `limit` deviations. Directions in which the training speakers'
     averages differ from each other tell who speaks rather than how: they are shrunk before the machines
@@ -35,8 +36,8 @@ class Dichotomies(Architecture):
 
     Parameters
     ----------
-    view : str
-        The view that it reads: an array of shape (n_clips, n_numbers).
+    view : str or sequence of str
+        What it reads, of several views all numbers: arrays of shape (n_clips, n_numbers).
     C : float
         What an error costs; above 0.
     limit : float
@@ -64,7 +65,7 @@ class Dichotomies(Architecture):
 
     def __init__(
         self,
-        view: str = "functionals",
+        view: str | Sequence[str] = "functionals",
         C: float = 0.003,
         limit: float = 5.0,
         shrinkage: float = 16.0,

@@ -1,5 +1,6 @@
 """A multilayer perceptron over the statistics of a clip."""
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -17,8 +18,8 @@ class MLP(Architecture):
 
     Parameters
     ----------
-    view : str
-        The view that it reads: an array of shape (n_clips, n_numbers).
+    view : str or sequence of str
+        What it reads, of several views all numbers: arrays of shape (n_clips, n_numbers).
     scale : str
         ``"standard"``, ``"quantile"`` or ``"none"``: see `pipeline.architectures.scaling`. The original did
         not scale.
@@ -44,7 +45,7 @@ class MLP(Architecture):
 
     def __init__(
         self,
-        view: str = "statistics",
+        view: str | Sequence[str] = "statistics",
         scale: str = "standard",
         units: int = 300,
         alpha: float = 0.01,

@@ -1,5 +1,6 @@
 """A support vector machine over one view of a clip, with calibrated probabilities."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -22,8 +23,8 @@ class SVM(Architecture):
 
     Parameters
     ----------
-    view : str
-        The view that it reads: an array of shape (n_clips, n_numbers).
+    view : str or sequence of str
+        What it reads, of several views all numbers: arrays of shape (n_clips, n_numbers).
     scale : str
         ``"standard"``, ``"quantile"`` or ``"none"``: see `pipeline.architectures.scaling`.
     kernel : str
@@ -46,7 +47,7 @@ class SVM(Architecture):
 
     def __init__(
         self,
-        view: str = "statistics",
+        view: str | Sequence[str] = "statistics",
         scale: str = "standard",
         kernel: str = "rbf",
         C: float = 1.0,

@@ -151,3 +151,12 @@ def test_settings_out_of_range_are_named(settings: dict[str, float], message: st
 def test_one_class_is_not_enough():
     with pytest.raises(ValueError, match="two are needed"):
         OneVersusRest().fit({"functionals": np.zeros((3, 2))}, ["sad"] * 3)
+
+
+def test_several_views_are_read_side_by_side():
+    X, y, groups = clips(SIX[:3])
+    halves = {"first": X["functionals"][:, :10], "second": X["functionals"][:, 10:]}
+    model = OneVersusRest(view=["first", "second"]).fit(halves, y, groups)
+    whole = OneVersusRest().fit(X, y, groups)
+    assert model.views == ("first", "second")
+    np.testing.assert_allclose(model.predict_proba(halves), whole.predict_proba(X), atol=1e-6)
