@@ -1,12 +1,15 @@
 """What the tests share: configurations composed from conf/, and a small build made by the stages."""
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
+from filelock import FileLock
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -108,12 +111,20 @@ def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def complete(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
     """A fresh clone in which the whole pipeline has run, and what DVC said: to be read, not written.
 
-    The choices are the project's own, but that training clips are augmented.
+    The choices are the project's own, but that training clips are augmented. All workers share the one that
+    the first of them makes.
     """
-    project = Project.fresh(tmp_path_factory.mktemp("complete"))
-    project.edit("params.yaml", "augmentation: none", "augmentation: double")
-    project.commit()
-    return project, project.repro()
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    project, told = Project(shared / "complete"), shared / "complete.json"
+    with FileLock(shared / "complete.lock"):
+        if not told.exists():
+            Project.fresh(project.home)
+            project.edit("params.yaml", "augmentation: none", "augmentation: double")
+            project.commit()
+            told.write_text(json.dumps(asdict(project.repro())))
+    return project, Done(**json.loads(told.read_text()))
 
 
 @pytest.fixture

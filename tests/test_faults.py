@@ -112,6 +112,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done
     project = replace(Project.fresh(home), variables=elsewhere)
     # As in the one that it is to equal.
     project.edit("params.yaml", "augmentation: none", "augmentation: double")
+    project.train_only("mlp", "hierarchical")
     project.commit()
     moment = random.Random(9)
 

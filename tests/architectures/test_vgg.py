@@ -104,11 +104,12 @@ def test_vgg16_is_the_published_one_and_padding_does_not_reach_it(tmp_path: Path
     whole = np.ones((1, 64), np.float32)
     states, there = (np.asarray(x) for x in body([values, whole]))
     image = np.asarray(published(np.repeat(values[..., np.newaxis] * 60, 3, axis=-1)))
-    assert np.allclose(states, image.reshape(1, 2, 512), rtol=1e-4)
+    rounding = 1e-5 * image.max()  # processors add up in different orders
+    assert np.allclose(states, image.reshape(1, 2, 512), rtol=1e-4, atol=rounding)
     longer = np.pad(values, ((0, 0), (0, 64), (0, 0)))
     padded, present = (np.asarray(x) for x in body([longer, np.pad(whole, ((0, 0), (0, 64)))]))
     assert present.sum() == there.sum() == 2
-    assert np.allclose(padded[:, :2], states, rtol=1e-4)
+    assert np.allclose(padded[:, :2], states, rtol=1e-4, atol=rounding)
 
 
 def test_an_unknown_body_is_named():
