@@ -2,16 +2,22 @@
 
     python -m benchmarks.results corpora=full [taxonomy=six] [protocol=folds] [architectures=[mlp]] > table.md
 
-Runs `dvc repro` for each pair of taxonomy and protocol, or for those given, with params.yaml's other
-choices or those given, so that what was computed before is taken from DVC's cache; params.yaml is as it was
-afterwards.
+Runs `dvc repro` for each pair of taxonomy and protocol, or for those given, with params.yaml's other choices
+or those given; architectures are trained side by side, one a core. What was computed before is taken from
+DVC's cache. params.yaml is as it was afterwards. Where opensmile is installed, its views are compared too.
 """
 
 import json
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import product
-from pathlib import Path
+from multiprocessing.pool import ThreadPool
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -21,45 +27,98 @@ from benchmarks.stages import machine
 from pipeline.compare import readable
 from pipeline.stage import ROOT
 
-EVERY = {"taxonomy": ("six", "four"), "protocol": ("folds", "clips")}
+TAXONOMIES = ("six", "four")
+PROTOCOLS = ("clips", "emobox", "tess_speakers", "corpora", "folds")
+NETWORKS = ("lstm", "vgg", "lstm_original")  # two thirds of an hour each on two cores: under `folds` alone
+OTHERS = (
+    *("hierarchical_best", "nested_dichotomies", "hierarchical_original", "mlp"),
+    *("mlp_original", "one_versus_rest", "hierarchical", "hierarchical_learned"),
+)
+OPENSMILE = ("opensmile_compare", "opensmile_egemaps")  # under `folds` alone
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 
 
-def section(taxonomy: str, protocol: str) -> str:
+def dvc(*arguments: str, **variables: str) -> None:
+    """Run DVC, what it says beside the tables."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr, env=os.environ | variables)
+
+
+@contextmanager
+def choosing(**choices: Any) -> Iterator[None]:
+    """Let params.yaml hold other choices for a while."""
+    params = ROOT / "params.yaml"
+    before = params.read_text()
+    try:
+        params.write_text(yaml.safe_dump(yaml.safe_load(before) | choices, sort_keys=False))
+        yield
+    finally:
+        params.write_text(before)
+
+
+def plan(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the choices of each run of the pipeline, those given first of all."""
+    for taxonomy, protocol in product(TAXONOMIES, PROTOCOLS):
+        networks = NETWORKS if protocol == "folds" else ()
+        yield {"taxonomy": taxonomy, "protocol": protocol, "architectures": [*networks, *OTHERS], **given}
+    if "architectures" not in given and "features" not in given and find_spec("opensmile"):
+        for taxonomy in TAXONOMIES:
+            choices = {"taxonomy": taxonomy, "protocol": "folds", **given}
+            yield choices | {"features": "opensmile", "architectures": [*OPENSMILE]}
+
+
+def run(architectures: list[str]) -> dict[str, Any]:
+    """Run the pipeline up to `compare`; return the ``run.json`` of each architecture compared."""
+    dvc("repro", "--pull", "features")
+    with ThreadPool(os.cpu_count()) as pool:
+        trainings = [("repro", "--single-item", f"train@{name}") for name in architectures]
+        pool.starmap(lambda *arguments: dvc(*arguments, **ONE_THREAD), trainings, chunksize=1)
+    dvc("repro", "--pull", "compare")
+    names = json.loads((ROOT / "build" / "compare" / "metrics.json").read_text())
+    return {name: json.loads((ROOT / "build" / "train" / name / "run.json").read_text()) for name in names}
+
+
+def section(title: str, runs: dict[str, Any]) -> str:
     """Return what `compare` found, as Markdown."""
     compared = ROOT / "build" / "compare"
-    table = pd.read_csv(compared / "comparison.csv")
-    names = json.loads((compared / "metrics.json").read_text())  # those that `compare` did not leave out
-    runs = [json.loads((ROOT / "build" / "train" / name / "run.json").read_text()) for name in names]
-    seconds = ", ".join(f"{run['architecture']} {run['seconds']:.0f} s" for run in runs)
-    shared = "; **speakers are shared between training and test**" if runs[0]["shares_speakers"] else ""
+    about = next(iter(runs.values()))
+    table = readable(pd.read_csv(compared / "comparison.csv"), ["architecture", "part", "name"])
+    shared = "; **speakers are shared between training and test**" if about["shares_speakers"] else ""
     told = [entry["sentence"] for entry in json.loads((compared / "differences.json").read_text())]
+    seconds = ", ".join(f"{name} {run['seconds']:.0f} s" for name, run in runs.items())
     return "\n\n".join(
         [
-            f"### {taxonomy.capitalize()} classes, protocol `{protocol}`{shared}",
-            readable(table, ["architecture", "part", "name"]).to_markdown(index=False, disable_numparse=True),
-            *told,
-            f"Training: {seconds}. Commit {runs[0]['commit']}, data {runs[0]['splits'][:16]}.",
+            f"### {title}{shared}",
+            table.to_markdown(index=False, disable_numparse=True),
+            *([f"- {sentence}" for sentence in told]),
+            f"Training: {seconds}. Commit {about['commit']}, data {about['splits'][:16]}.",
         ]
     )
 
 
+def tested() -> pd.Series:
+    """Return the UAR and its interval of each architecture on all test clips."""
+    table = pd.read_csv(ROOT / "build" / "compare" / "comparison.csv")
+    table = table[(table["part"] == "test") & (table["name"] == "all")]
+    return readable(table, ["architecture"]).set_index("architecture")["uar"]
+
+
 def main() -> None:
-    """Run every pair of choices and print the tables."""
-    params = ROOT / "params.yaml"
-    before = params.read_text()
+    """Run every pair of choices and print the tables, the one of all test scores first."""
+    started = time.perf_counter()
     given = {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in sys.argv[1:])}
-    taxonomies, protocols = ([given[key]] if key in given else every for key, every in EVERY.items())
+    plans = {json.dumps(choices): choices for choices in plan(given)}  # what is given makes some alike
+    scores: dict[str, list[pd.Series]] = {}
     sections = []
-    try:
-        for taxonomy, protocol in tqdm(list(product(taxonomies, protocols)), unit="pair"):
-            chosen = yaml.safe_load(before) | given | {"taxonomy": taxonomy, "protocol": protocol}
-            params.write_text(yaml.safe_dump(chosen, sort_keys=False))
-            dvc = Path(sys.executable).with_name("dvc")
-            subprocess.run([dvc, "repro", "--pull"], cwd=ROOT, check=True, stdout=sys.stderr)
-            sections.append(section(taxonomy, protocol))
-    finally:
-        params.write_text(before)
-    print(f"{machine()}\n\n" + "\n\n".join(sections))
+    for choices in tqdm(list(plans.values()), unit="pair"):
+        taxonomy, protocol = choices["taxonomy"], choices["protocol"]
+        with choosing(**choices):
+            runs = run(choices["architectures"])
+        scores.setdefault(f"{taxonomy}, {protocol}", []).append(tested())
+        sections.append(section(f"{taxonomy.capitalize()} classes, protocol `{protocol}`", runs))
+    print(f"{machine()}; {(time.perf_counter() - started) / 60:.0f} minutes in all\n")
+    table = pd.DataFrame({name: pd.concat(found) for name, found in scores.items()})
+    print(table.fillna("–").to_markdown(disable_numparse=True), *sections, sep="\n\n")
 
 
 if __name__ == "__main__":

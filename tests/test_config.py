@@ -61,7 +61,7 @@ def test_the_shipped_choices_name_every_group(compose):
 
 
 def test_seed_and_tree_reach_the_architecture(compose):
-    cfg = validated(compose("architecture=hierarchical", "taxonomy=four", "seed=41"))
+    cfg = validated(compose("architecture=hierarchical_original", "taxonomy=four", "seed=41"))
     assert cfg.architecture["tree"] == cfg.taxonomy.tree
     assert cfg.architecture["estimator"]["random_state"] == 41
     assert "random_state" not in cfg.architecture  # the tree itself takes none

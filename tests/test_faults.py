@@ -41,7 +41,7 @@ def refused(done: Done, project: Project, *said: str) -> None:
         ("conf/architecture/mlp.yaml", "units:", "unit:", "train/mlp", ["conf/architecture", "'unit'"]),
         (
             "conf/architecture/mlp.yaml",
-            "units: 300",
+            "units: 100",
             "units: many",
             "train/mlp",
             ["conf/architecture", "units"],
@@ -183,7 +183,7 @@ def test_another_database_is_honoured_by_all_stages(killed: tuple[Project, list[
 
 
 def test_a_held_database_is_named(project: Project) -> None:
-    project.edit("conf/architecture/mlp.yaml", "units: 300", "units: 8")
+    project.edit("conf/architecture/mlp.yaml", "units: 100", "units: 8")
     with closing(sqlite3.connect(project.folder / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         refused(project.repro("train@mlp"), project, "mlflow.db", "locked", "another program")

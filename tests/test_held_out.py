@@ -118,11 +118,12 @@ def test_a_fold_is_fitted_without_what_it_holds_out(clips, configure, protocol: 
 
 
 SHIPPED = {
-    "mlp": ("architecture.max_iter=5", "architecture.units=8"),
+    "mlp": ("architecture.view=statistics", "architecture.max_iter=5", "architecture.units=8"),
     "svm": (),
     "nested_dichotomies": ("architecture.view=statistics",),
     "one_versus_rest": ("architecture.view=statistics",),
-    "hierarchical": ("architecture.estimator.max_iter=5", "architecture.estimator.units=8"),
+    "hierarchical": ("architecture.estimator.view=statistics",),
+    "hierarchical_original": ("architecture.estimator.max_iter=5", "architecture.estimator.units=8"),
 }
 LEARNERS = [*product(["mlp"], DISJOINT), *product([*SHIPPED][1:], ["speakers"])]
 

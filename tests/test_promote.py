@@ -10,6 +10,7 @@ from pipeline import compare, promote, table, tracking, train
 from pipeline.promote import decide
 from pipeline.stage import PipelineError
 
+TREE = "hierarchical_original"
 GOOD, POOR = 0.9, 0.3
 VOICES = [f"ravdess-{i}" for i in range(1, 7)]
 REAL = {"trained_on": "full", "shares_speakers": False}
@@ -123,9 +124,7 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
         (build / stage).symlink_to(small_build / stage)
 
     def promoted(*settings: str) -> dict:
-        cfg = configure(
-            f"build={build}", "architectures=[hierarchical]", "architecture=hierarchical", *settings
-        )
+        cfg = configure(f"build={build}", f"architectures=[{TREE}]", f"architecture={TREE}", *settings)
         if settings:
             train.main(cfg)
             compare.main(cfg)
@@ -137,7 +136,7 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     first = versions()
     assert (told["name"], told["version"], told["trained_on"]) == ("emotion-detector-six", "1", "sample")
     assert (told["promoted"], told["reason"]) == (True, "there was no champion")
-    facts = json.loads((build / "train" / "hierarchical" / "run.json").read_text())
+    facts = json.loads((build / "train" / TREE / "run.json").read_text())
     assert told["run_id"] == facts["run_id"] == told["candidate"]["run_id"]
     assert first.keys() == {"1"}
     run = tracking.find(told["run_id"])
@@ -158,7 +157,7 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert text.startswith("# emotion-detector-six, version 1: a demonstration of synthetic voices")
     for fact in (facts["splits"], facts["run_id"], facts["commit"]):
         assert fact in text
-    test = json.loads((build / "train" / "hierarchical" / "metrics.json").read_text())["test"]
+    test = json.loads((build / "train" / TREE / "metrics.json").read_text())["test"]
     assert f"its UAR is {test['uar']:.3f}; chance is 0.167" in text  # one speaker: no interval
     known = table.read(build / "split" / "splits.parquet")
     known = known[known.part != "test"]  # of one fold, refit on those who validate
@@ -188,7 +187,7 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert versions() == second
     assert not (build / "promote" / "card.md").exists(), "another's card must not stand in for it"
     with pytest.raises(PipelineError, match=r"no run of .*protocol folds"):
-        promote.main(configure(f"build={build}", "architectures=[hierarchical]", "protocol=folds"))
+        promote.main(configure(f"build={build}", f"architectures=[{TREE}]", "protocol=folds"))
     assert json.loads((build / "promote" / "champion.json").read_text()) == worse
 
     better = promoted("architecture.estimator.units=64", "architecture.estimator.batch_size=8")

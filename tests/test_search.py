@@ -30,7 +30,7 @@ from pipeline.space import choose
 from pipeline.stage import ROOT, PipelineError, validated
 from pipeline.study import digest, opened
 
-QUICK = ("architecture.max_iter=4", "search.space.units.high=300")
+QUICK = ("architecture.view=statistics", "architecture.max_iter=4", "search.space.units.high=300")
 
 
 class Told(ClassifierMixin, BaseEstimator):
@@ -135,7 +135,7 @@ def test_each_try_is_a_run_below_the_study_s(searched: Path):
 
 def test_a_try_is_judged_by_the_validation_speakers(searched: Path, small_build: Path, configure):
     first = kept(searched).trials[0]
-    cfg = configure(f"build={small_build}", "architecture=mlp", "architecture.max_iter=4")
+    cfg = configure(f"build={small_build}", "architecture=mlp", *QUICK[:2])
     assert first.params == {key: cfg.architecture[key] for key in first.params}  # what is to be beaten
     for trial in kept(searched).trials[:2]:
         estimator = train.make(cfg.architecture | trial.params, cfg.features.views)
@@ -283,7 +283,7 @@ def test_a_file_that_is_there_is_kept_unless_told(build: Path, quick, conf: Path
 
 def test_a_tree_is_searched(build: Path, database: Path, configure, conf: Path):
     only = ("search.trials=1", "search.write=tree_2")
-    cfg = configure(f"build={build}", "search=hierarchical", "architecture.estimator.max_iter=2", *only)
+    cfg = configure(f"build={build}", "search=hierarchical", "architecture.estimator.view=statistics", *only)
     search.main(cfg)
     settings = yaml.safe_load((conf / "architecture" / "tree_2.yaml").read_text())
     assert "tree" not in settings
@@ -311,7 +311,7 @@ def test_scores_that_do_not_compare_are_kept_apart(quick):
         ([], r"search=.*mlp"),
         (["search=mlp", "protocol=clips"], "shares speakers"),
         (
-            ["search=mlp", "architecture=hierarchical"],
+            ["search=mlp", "architecture=hierarchical_original"],
             r"'scale', which the architecture lacks.*estimator\.scale",
         ),
         (["search=mlp", "+search.space.untis={low: 1, high: 2}"], "'untis', which the architecture lacks"),

@@ -19,6 +19,7 @@ from pipeline.detector import TRUSTED, Detector
 from pipeline.stage import PipelineError
 from pipeline.taxonomy import EMOTIONS
 
+TREE = "hierarchical_original"
 NODES = ("emotion", "aroused", "subdued", "distressed")
 QUICK = ("architecture.estimator.max_iter=8", "architecture.estimator.units=16")
 
@@ -74,7 +75,7 @@ def trained(small_build: Path, tmp_path_factory: pytest.TempPathFactory, configu
         patch.chdir(home)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
         train.main(configure(f"build={build}", "architecture=mlp", "architecture.max_iter=8"))
-        train.main(configure(f"build={build}", "architecture=hierarchical", *QUICK))
+        train.main(configure(f"build={build}", f"architecture={TREE}", *QUICK))
         yield build
 
 
@@ -92,7 +93,7 @@ def data(small_build: Path, configure) -> learning.Data:
     return train.load(small_build, features.views(configure().features), ("statistics",))
 
 
-@pytest.mark.parametrize("name", ["mlp", "hierarchical"])
+@pytest.mark.parametrize("name", ["mlp", TREE])
 def test_what_is_left_for_the_stages_after(trained: Path, small_build: Path, name: str):
     folder = trained / "train" / name
     assert sorted(p.name for p in folder.iterdir()) == [
@@ -104,7 +105,7 @@ def test_what_is_left_for_the_stages_after(trained: Path, small_build: Path, nam
     assert {p.suffix for p in (folder / "figures").iterdir()} == {".png"}
     told = facts(trained, name)
     summary = json.loads((small_build / "split" / "summary.json").read_text())
-    assert (told["architecture"], told["kind"]) == (name, {"mlp": "flat"}.get(name, name))
+    assert (told["architecture"], told["kind"]) == (name, {"mlp": "flat", TREE: "hierarchical"}[name])
     assert (told["trained_on"], told["shares_speakers"], told["splits"]) == (
         "sample",
         False,
@@ -124,7 +125,7 @@ def test_what_is_left_for_the_stages_after(trained: Path, small_build: Path, nam
     assert report["test"]["uar"] == pytest.approx(np.mean(recalls))
 
 
-@pytest.mark.parametrize("name", ["mlp", "hierarchical"])
+@pytest.mark.parametrize("name", ["mlp", TREE])
 def test_what_mlflow_is_told(trained: Path, small_build: Path, name: str):
     run = run_of(trained, name)
     report = json.loads((trained / "train" / name / "metrics.json").read_text())
@@ -167,14 +168,14 @@ def test_a_flat_network_s_loss_is_a_curve(trained: Path):
 
 
 def test_each_node_is_a_nested_run(trained: Path):
-    parent = run_of(trained, "hierarchical")
+    parent = run_of(trained, TREE)
     children = mlflow.search_runs(
         experiment_names=["emotion-detector-six"],
         filter_string=f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'",
         output_format="list",
     )
     assert sorted(child.data.tags["node"] for child in children) == sorted(NODES)
-    predictions = pd.read_parquet(trained / "train" / "hierarchical" / "predictions.parquet")
+    predictions = pd.read_parquet(trained / "train" / TREE / "predictions.parquet")
     test = predictions[predictions.part == "test"]
     for child in children:
         assert child.info.status == "FINISHED"
@@ -187,7 +188,7 @@ def test_each_node_is_a_nested_run(trained: Path):
             assert child.data.metrics["test.accuracy"] == pytest.approx((answer == below.label).mean())
 
 
-@pytest.mark.parametrize("name", ["mlp", "hierarchical"])
+@pytest.mark.parametrize("name", ["mlp", TREE])
 def test_the_logged_detector_gives_the_predictions(trained: Path, small_build: Path, name: str):
     tracking.connect()
     model = mlflow.pyfunc.load_model(facts(trained, name)["detector"])
@@ -281,7 +282,7 @@ def test_the_seed_repeats_a_training(data: learning.Data):
 
 
 def quick(configure, build: Path, *overrides: str) -> Config:
-    return configure(f"build={build}", "architecture=hierarchical", *QUICK, *overrides)
+    return configure(f"build={build}", f"architecture={TREE}", *QUICK, *overrides)
 
 
 @pytest.mark.parametrize(

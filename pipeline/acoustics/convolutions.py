@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.acoustics.analysis import analyse
-from pipeline.acoustics.descriptors import BANDS, NAMES
+from pipeline.acoustics.descriptors import BANDS, NAMES, SPEECH
 from pipeline.acoustics.pitch import Pitch
 from pipeline.audio import Samples
 
@@ -16,7 +16,6 @@ LENGTH = 9  # frames that a kernel looks at
 DILATIONS = (1, 2, 4, 8, 16)  # frames between two of them: kernels span from 90 ms to 1.3 s
 MOST = 8  # contours that one kernel reads
 HIGH = 0.5  # output above which a kernel has found what it looks for
-SPEECH = 35.0  # dB below the loudest frame: quieter ones are left out
 # What is read, and by how much it typically moves in speech: that much counts as 1.
 MOVES = {
     **{
@@ -76,7 +75,7 @@ class Convolutions:
     def __call__(self, sound: Samples) -> NDArray[np.float32]:
         """Return the numbers of one sound, shape (len(names),)."""
         told = analyse(sound)
-        said = told.energy > told.energy.max() - SPEECH
+        said = told.energy > told.energy.max() - SPEECH  # quieter frames are left out
         frames = {"course": course(told.contours, told.pitch), "bands": bands(told.contours)}
         found = [found for source in SOURCES for found in self._found(source, frames[source][said])]
         return np.asarray(np.concatenate(found), dtype=np.float32)
@@ -100,9 +99,10 @@ class Convolutions:
 def course(contours: NDArray[np.float64], pitch: Pitch) -> Frames:
     """Return spectral shape, energy, pitch and harmonicity in units of what they typically move by."""
     read = contours[:, [NAMES.index(name) for name in MOVES]] / np.array(list(MOVES.values()))
-    octaves = np.log2(np.where(pitch.voiced, pitch.frequency, 100.0) / 100.0)
-    harmonicity = np.clip(10 * np.log10(pitch.strength / (1 - pitch.strength)), -20, 30)
-    return np.asarray(np.column_stack([read, octaves / PITCH, harmonicity / HARMONICITY]), dtype=np.float32)
+    harmonicity = np.clip(pitch.harmonicity, -20, 30)
+    return np.asarray(
+        np.column_stack([read, pitch.octaves / PITCH, harmonicity / HARMONICITY]), dtype=np.float32
+    )
 
 
 def bands(contours: NDArray[np.float64]) -> Frames:

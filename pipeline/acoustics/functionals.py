@@ -111,14 +111,12 @@ def statistics(contours: Contours, names: Sequence[str]) -> Numbers:
 
 def voice(pitch: Pitch, energy: NDArray[np.float64]) -> Numbers:
     """Summarise pitch, harmonicity, jitter and shimmer where there is a voice."""
-    voiced = pitch.voiced
-    octaves = np.log2(np.where(voiced, pitch.frequency, 100.0) / 100.0)
-    harmonicity = 10 * np.log10(pitch.strength / (1 - pitch.strength))
+    voiced, octaves = pitch.voiced, pitch.octaves
     going_on = voiced[1:] & voiced[:-1]
     steps = np.diff(octaves)[going_on]
     louder = np.abs(np.diff(energy[: len(voiced)]))[going_on]
     return {
-        **statistics(np.column_stack([octaves, harmonicity])[voiced], ("pitch", "harmonicity")),
+        **statistics(np.column_stack([octaves, pitch.harmonicity])[voiced], ("pitch", "harmonicity")),
         **statistics(np.column_stack([steps, np.abs(steps), louder]), ("pitch_step", "jitter", "shimmer")),
         **statistics(pitch.strength[:, None], ("strength",)),
     }
@@ -133,7 +131,7 @@ def rhythm(pitch: Pitch, energy: NDArray[np.float64]) -> Numbers:
     pauses = (starts[1:] - ends[:-1]) / FRAMES if len(starts) > 1 else np.zeros(1)
     smooth = signal.savgol_filter(energy, 11, 2) if len(energy) > 11 else energy
     syllables, _ = signal.find_peaks(smooth, prominence=SYLLABLE)
-    octaves = np.log2(np.where(voiced, pitch.frequency, 1.0) / 100.0)
+    octaves = pitch.octaves
     level = octaves[voiced].mean() if voiced.any() else 0.0
     course = {}
     for i, quarter in enumerate(np.array_split(np.arange(len(voiced)), 4), start=1):

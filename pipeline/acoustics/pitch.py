@@ -40,6 +40,16 @@ class Pitch:
         """Where there is a voice."""
         return self.frequency > 0
 
+    @property
+    def octaves(self) -> NDArray[np.float64]:
+        """Octaves above 100 Hz; 0 where unvoiced."""
+        return np.asarray(np.log2(np.where(self.voiced, self.frequency, 100.0) / 100.0))
+
+    @property
+    def harmonicity(self) -> NDArray[np.float64]:
+        """Decibels by which what repeats is stronger than what does not."""
+        return np.asarray(10 * np.log10(self.strength / (1 - self.strength)))
+
 
 def framed(sound: NDArray[np.floating], window: int) -> NDArray[np.floating]:
     """Cut a sound into frames around every `HOP`-th sample, shape (frames, window); zeros beyond its ends."""
