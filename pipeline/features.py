@@ -45,10 +45,8 @@ class Extract:
 
 
 def clips(build: Path) -> list[tuple[str, Path]]:
-    """List the ids and files of the clips that a part of a fold holds, and of their augmented copies."""
-    utterances = table.read(build / "merge" / "utterances.parquet")
-    split = set(table.read(build / "split" / "splits.parquet").id)
-    originals = utterances[utterances.id.isin(split)]
+    """List the ids and files of all clips, whatever the taxonomy and the split, and of augmented copies."""
+    originals = table.read(build / "merge" / "utterances.parquet")
     copies = table.read(build / "augment" / "copies.parquet")
     return [(row.id, build / "merge" / row.path) for row in originals.itertuples()] + [
         (row.id, build / "augment" / row.path) for row in copies.itertuples()
@@ -56,7 +54,7 @@ def clips(build: Path) -> list[tuple[str, Path]]:
 
 
 def main(cfg: Config) -> None:
-    """Read build/merge, build/split and build/augment, write build/features."""
+    """Read build/merge and build/augment, write build/features."""
     wanted = views(cfg.features)
     warm_up(wanted.values())
     found = clips(cfg.build)
