@@ -33,11 +33,11 @@ def small(small_build: Path, folder: Path, clips: int) -> Path:
 
 
 def test_every_clip_and_copy_has_every_view(small_build: Path, configure):
-    splits = table.read(small_build / "split" / "splits.parquet")
+    rows = table.read(small_build / "merge" / "utterances.parquet")
     copies = table.read(small_build / "augment" / "copies.parquet")
     for name in configure().features.views:
         ids = table.read(small_build / "features" / f"{name}.parquet").id
-        assert sorted(ids) == sorted([*splits.id, *copies.id])
+        assert sorted(ids) == sorted([*rows.id, *copies.id])
     assert len(table.read(small_build / "features" / "quarantine.parquet")) == 0
 
 
@@ -117,5 +117,5 @@ def test_no_clip_at_all_is_an_error(small_build: Path, tmp_path: Path, configure
 
 def test_a_stage_that_has_not_run_is_named(small_build: Path, tmp_path: Path, configure):
     (tmp_path / "merge").symlink_to(small_build / "merge")
-    with pytest.raises(PipelineError, match="run the stage 'split' first"):
+    with pytest.raises(PipelineError, match="run the stage 'augment' first"):
         features.main(configure(f"build={tmp_path}"))

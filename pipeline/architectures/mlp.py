@@ -1,4 +1,4 @@
-"""A multilayer perceptron over the statistics of a clip."""
+"""A multilayer perceptron over the numbers of a clip."""
 
 from collections.abc import Sequence
 from numbers import Integral

@@ -1,4 +1,4 @@
-"""A support vector machine over one view of a clip, with calibrated probabilities."""
+"""A support vector machine over the numbers of a clip, with calibrated probabilities."""
 
 from collections.abc import Sequence
 from typing import Any, Self

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import chirp
 
-from pipeline.acoustics.pitch import HOP, track
+from pipeline.acoustics.pitch import HOP, Pitch, track
 from pipeline.audio import RATE
 
 RNG = np.random.default_rng(0)
@@ -41,3 +41,9 @@ def test_a_frame_every_ten_milliseconds():
         pitch = track(np.full(length, 0.1, np.float32))
         assert len(pitch.frequency) == len(pitch.strength) == 1 + length // HOP
         assert np.isfinite(pitch.frequency).all()
+
+
+def test_octaves_are_counted_from_100_hz_and_harmonicity_in_decibels():
+    found = Pitch(np.array([0.0, 50.0, 100.0, 400.0]), np.array([0.01, 0.5, 0.9, 0.99]))
+    assert found.octaves.tolist() == [0.0, -1.0, 0.0, 2.0]
+    assert found.harmonicity == pytest.approx([-19.956, 0.0, 9.542, 19.956], abs=1e-3)
