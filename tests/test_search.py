@@ -254,7 +254,7 @@ def test_the_winner_becomes_an_architecture(searched: Path, build: Path, quick, 
     settings = yaml.safe_load(text)
     assert {"random_state", "tree"}.isdisjoint(settings)
     base = yaml.safe_load((conf / "architecture" / "mlp.yaml").read_text())
-    assert settings == base | {"max_iter": 4} | winner.params
+    assert settings == base | {"view": "statistics", "max_iter": 4} | winner.params
     assert not list(conf.rglob("*.partial"))
     with initialize_config_dir(str(conf), version_base="1.3"):
         given = [

@@ -137,7 +137,7 @@ def test_what_mlflow_is_told(trained: Path, small_build: Path, name: str):
     assert {"validation.uar", "test.accuracy", "test.macro_f1", "test.fold.0.uar"} <= set(run.data.metrics)
     prefix = "architecture." if name == "mlp" else "architecture.estimator."
     assert run.data.params[f"{prefix}max_iter"] == "8"
-    assert run.data.params[f"{prefix}alpha"] == "0.01"
+    assert run.data.params[f"{prefix}alpha"] == {"mlp": "10.0", TREE: "0.01"}[name]
     assert (run.data.params["seed"], run.data.params["taxonomy"]) == ("9", "six")
     assert (run.data.tags["trained_on"], run.data.tags["shares_speakers"]) == ("sample", "False")
     assert run.data.tags["mlflow.source.git.commit"] == tracking.commit()
