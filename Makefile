@@ -18,11 +18,11 @@ export PYTHONDONTWRITEBYTECODE :=
 repro: $(VENV)/ready          ## the whole pipeline: from archives to a served champion
 	$(BIN)/dvc repro --pull
 
-test: $(VENV)/ready           ## everything that CI runs
+test: $(VENV)/ready           ## everything that CI runs, on two cores
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
 
 serve: $(VENV)/ready release  ## the champion, or without one the release, on http://localhost:3000
 	$(BIN)/bentoml serve serving.service:EmotionDetector

@@ -90,8 +90,10 @@ def section(title: str, runs: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"### {title}{shared}",
-            table.to_markdown(index=False, disable_numparse=True),
             *([f"- {sentence}" for sentence in told]),
+            "<details><summary>By corpus and sex</summary>",
+            table.to_markdown(index=False, disable_numparse=True),
+            "</details>",
             f"Training: {seconds}. Commit {about['commit']}, data {about['splits'][:16]}.",
         ]
     )

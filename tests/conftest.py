@@ -111,8 +111,7 @@ def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def complete(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
     """A fresh clone in which the whole pipeline has run, and what DVC said: to be read, not written.
 
-    The choices are the project's own, but that training clips are augmented. All workers share the one that
-    the first of them makes.
+    The choices are the project's own. All workers share the one that the first of them makes.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -121,8 +120,6 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
     with FileLock(shared / "complete.lock"):
         if not told.exists():
             Project.fresh(project.home)
-            project.edit("params.yaml", "augmentation: none", "augmentation: double")
-            project.commit()
             told.write_text(json.dumps(asdict(project.repro())))
     return project, Done(**json.loads(told.read_text()))
 

@@ -154,7 +154,7 @@ class Project:
         try:
             if during:
                 during(Running(process, said))
-            status = process.wait(timeout=500)
+            status = process.wait(timeout=800)
         finally:
             if process.is_running():
                 os.killpg(process.pid, signal.SIGKILL)

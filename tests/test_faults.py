@@ -110,8 +110,6 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Done
     home = tmp_path_factory.mktemp("killed")
     elsewhere = {"MLFLOW_TRACKING_URI": f"sqlite:///{home / 'elsewhere' / 'tracking.db'}"}
     project = replace(Project.fresh(home), variables=elsewhere)
-    # As in the one that it is to equal.
-    project.edit("params.yaml", "augmentation: none", "augmentation: double")
     project.train_only("mlp", "hierarchical")
     project.commit()
     moment = random.Random(9)

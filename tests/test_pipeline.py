@@ -32,10 +32,10 @@ def project(complete: tuple[Project, Done], tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def four(complete: tuple[Project, Done], tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
-    """A finished project in which four classes were chosen then, no copies and fewer architectures."""
+    """A finished project in which four classes were chosen then, altered copies and fewer architectures."""
     project = complete[0].clone(tmp_path_factory.mktemp("four"))
     project.edit("params.yaml", "taxonomy: six", "taxonomy: four")
-    project.edit("params.yaml", "augmentation: double", "augmentation: none")
+    project.edit("params.yaml", "augmentation: none", "augmentation: double")
     project.train_only("mlp", "hierarchical")
     return project, project.repro()
 
@@ -201,7 +201,7 @@ def test_four_classes_get_a_champion_of_their_own(four: tuple[Project, Done]) ->
 def test_six_classes_come_back_without_training(four: tuple[Project, Done]) -> None:
     project, _ = four
     project.edit("params.yaml", "taxonomy: four", "taxonomy: six")
-    project.edit("params.yaml", "augmentation: none", "augmentation: double")
+    project.edit("params.yaml", "augmentation: double", "augmentation: none")
     project.train_only(*ARCHITECTURES)
     done = project.repro()
     assert done.status == 0, done.output
