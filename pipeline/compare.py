@@ -174,7 +174,7 @@ def summary(report: dict[str, Any]) -> dict[str, float | None]:
 
 
 def differences(runs: dict[str, Run], seed: int, note: str = "") -> list[dict[str, Any]]:
-    """Compare every hierarchical run with every flat one that reads the same view.
+    """Compare every hierarchical run with every flat one that reads the same views.
 
     Returns
     -------
@@ -191,7 +191,8 @@ def differences(runs: dict[str, Run], seed: int, note: str = "") -> list[dict[st
     for name, run in runs.items():
         for flat, other in runs.items():
             kinds = (run.about["kind"], other.about["kind"])
-            if kinds != ("hierarchical", "flat") or run.about["view"] != other.about["view"]:
+            read, other_read = (set(about["view"].split("+")) for about in (run.about, other.about))
+            if kinds != ("hierarchical", "flat") or read != other_read:
                 continue
             try:
                 result = evaluation.difference(run.predictions, other.predictions, seed)

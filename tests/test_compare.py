@@ -226,9 +226,11 @@ def test_differences_pair_hierarchical_with_flat_of_the_same_view(tmp_path):
         "lstm": run("lstm", "flat", "logmel"),
         "tree": run("tree", "hierarchical", "statistics"),
         "forest": run("forest", "hierarchical", "statistics"),
+        "svm": run("svm", "flat", "functionals+convolutions"),
+        "wood": run("wood", "hierarchical", "convolutions+functionals"),
     }
     pairs = [(found["hierarchical"], found["flat"]) for found in compare.differences(runs, seed=1)]
-    assert pairs == [("tree", "mlp"), ("forest", "mlp")]
+    assert pairs == [("tree", "mlp"), ("forest", "mlp"), ("wood", "svm")]
 
 
 @pytest.mark.parametrize(
