@@ -31,8 +31,10 @@ release: release.dvc | $(VENV)/ready    # fetched again when another one is pinn
 	$(BIN)/dvc pull release.dvc
 	touch $@
 
-bench: $(VENV)/ready          ## seconds per stage and per 1,000 clips
+bench: $(VENV)/ready          ## seconds per stage and per 1,000 clips; our features against librosa's
 	$(BIN)/python -m benchmarks.stages
+	$(BIN)/dvc repro --pull merge
+	$(BIN)/python -m benchmarks.features
 
 lock:                         ## after editing the dependencies in pyproject.toml; needs uv
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -14,9 +14,8 @@ from urllib3.exceptions import MaxRetryError
 
 from pipeline.archives import check_paths, writing
 from pipeline.corpora.corpus import Archive, Corpus, Dataverse, Files, Registration, is_recording
-from pipeline.stage import PipelineError, log
+from pipeline.stage import CACHE_VARIABLE, PipelineError, cache, log
 
-CACHE_VARIABLE = "EMOTION_DETECTOR_CACHE"
 LFS_POINTER = b"version https://git-lfs"
 ENOUGH_FAILURES = 10  # more say nothing new, and thousands would take hours
 
@@ -115,7 +114,7 @@ def _list(corpus: str, source: Dataverse, patience: Patience) -> dict[PurePosixP
     server = source.url.rstrip("/")
     listing = f"{server}/api/datasets/:persistentId/?persistentId={source.doi}"
     name = PurePosixPath("dataset.json")
-    (_cache() / corpus / name).unlink(missing_ok=True)  # it has no hash to tell a new version by
+    (cache() / corpus / name).unlink(missing_ok=True)  # it has no hash to tell a new version by
     answer = _fetch(corpus, {name: Remote(listing, None)}, patience)[name].read_bytes()
     files: dict[str, Remote] = {}
     try:
@@ -138,7 +137,7 @@ def _fetch(
     pooch.get_logger().setLevel("WARNING")  # a line for each file would drown the bar
     keys = {f"{corpus}/{path}": path for path in files}
     pup = pooch.create(
-        path=_cache(),
+        path=cache(),
         base_url="",
         registry={key: files[path].known_hash for key, path in keys.items()},
         urls={key: files[path].url for key, path in keys.items()},
@@ -171,11 +170,6 @@ def _fetch(
         raise FetchError(what)
     log.info("%s: %d of %d files fetched, the others were in %s", corpus, fetched, len(files), pup.abspath)
     return {path: pup.abspath / key for key, path in keys.items()}
-
-
-def _cache() -> Path:
-    """Return the per-user cache."""
-    return pooch.create(pooch.os_cache("emotion-detector"), "", env=CACHE_VARIABLE).abspath  # type: ignore[no-any-return]
 
 
 def _action(_path: str, action: str, _pup: pooch.Pooch) -> str:

@@ -17,6 +17,7 @@ from pipeline.config import Config
 from pipeline.corpora import CORPORA, Utterance
 from pipeline.parallel import each
 from pipeline.stage import PipelineError, output, stage
+from pipeline.table import quarantined
 
 log = logging.getLogger("merge")
 
@@ -63,11 +64,6 @@ class Merge:
             "sha256": hashlib.sha256(sound.native.tobytes()).hexdigest(),
             "path": path.as_posix(),
         }
-
-
-def quarantined(corpus: str, path: PurePosixPath, reason: str, detail: str) -> dict[str, str]:
-    """Return a row of the quarantine table."""
-    return {"corpus": corpus, "path": str(path), "reason": reason, "detail": detail}
 
 
 def sort(corpus: str, folder: Path) -> tuple[list[Clip], Counter[str], list[dict[str, str]]]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
+import pooch
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from pipeline.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
+CACHE_VARIABLE = "EMOTION_DETECTOR_CACHE"
 log = logging.getLogger("pipeline")
 
 
@@ -70,6 +72,11 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
         hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="config")(run)()
 
     return app
+
+
+def cache() -> Path:
+    """Return the user's cache, which outlives the outputs: downloads, and views computed before."""
+    return pooch.create(pooch.os_cache("emotion-detector"), "", env=CACHE_VARIABLE).abspath  # type: ignore[no-any-return]
 
 
 def validated(cfg: DictConfig) -> Config:

@@ -41,7 +41,7 @@ class Writer:
     def add(self, clip: str, values: NDArray[np.float32]) -> None:
         """Add the view of one clip, shape (n,) or (frames, n)."""
         if values.ndim == 1:
-            self.rows.append((clip, *values))
+            self.rows.append((clip, values))
             return
         if self.frames is None:
             self.frames = (self.folder / f"{self.name}.frames").open("wb")
@@ -50,12 +50,19 @@ class Writer:
         self.written += len(values)
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        columns = self.view.names if self.frames is None else ("start", "frames")
         if self.frames is not None:
             self.frames.close()
         if kind is None:
-            rows = pd.DataFrame(self.rows, columns=["id", *columns])
-            rows.to_parquet(self.folder / f"{self.name}.parquet", index=False)
+            self._index().to_parquet(self.folder / f"{self.name}.parquet", index=False)
+
+    def _index(self) -> pd.DataFrame:
+        """Return the numbers of each clip, or where its frames lie."""
+        if self.frames is not None or not self.rows:
+            columns = ("start", "frames") if self.frames is not None else self.view.names
+            return pd.DataFrame(self.rows, columns=["id", *columns])
+        clips, values = zip(*self.rows, strict=True)
+        numbers = pd.DataFrame(np.stack(values), columns=list(self.view.names))
+        return pd.concat([pd.Series(clips, name="id"), numbers], axis=1)
 
 
 def read(folder: Path, name: str, view: View, clips: Iterable[str]) -> Any:

@@ -1,6 +1,6 @@
 """The tables that pass from stage to stage, and what must hold in them."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pandas as pd
 import pandera.pandas as pa
@@ -48,6 +48,11 @@ class Quarantine(pa.DataFrameModel):
 
         strict = True
         coerce = True
+
+
+def quarantined(corpus: str, path: PurePath, reason: str, detail: str) -> dict[str, str]:
+    """Return a row of the quarantine table."""
+    return {"corpus": corpus, "path": str(path), "reason": reason, "detail": detail}
 
 
 class Listeners(pa.DataFrameModel):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pipeline.acoustics.warmup import warm_up
 from pipeline.audio import RATE
 from pipeline.config import Config
 from pipeline.corpora import CORPORA
-from pipeline.stage import ROOT, choices, validated
+from pipeline.stage import CACHE_VARIABLE, ROOT, choices, validated
 
 PITCHES = {
     "01": 110.0,
@@ -67,6 +67,15 @@ def downloaded(build: Path, *present: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         state = "found" if corpus in present else "missing"
         (folder / "source.json").write_text(json.dumps({"state": state}))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give what is kept from run to run a folder of the session's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache = tmp_path_factory.mktemp("cache")
+        patch.setenv(CACHE_VARIABLE, str(cache))
+        yield cache
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import soundfile as sf
 from pipeline import features, store, table, train
 from pipeline.acoustics.statistics import Statistics
 from pipeline.audio import RATE, decode
-from pipeline.stage import PipelineError
+from pipeline.stage import CACHE_VARIABLE, PipelineError
 
 
 def small(small_build: Path, folder: Path, clips: int) -> Path:
@@ -101,7 +101,7 @@ def test_views_that_are_not_finite_are_named(tmp_path: Path, voice):
             return super().__call__(sound) * np.float32(np.nan)
 
     sf.write(tmp_path / "clip.wav", voice(200.0, 1), RATE)
-    said = features.Extract({"good": Statistics(), "bad": Broken()})(("clip", tmp_path / "clip.wav"))
+    said = features.Extract({"good": Statistics(), "bad": Broken()})((tmp_path / "clip.wav", ("good", "bad")))
     assert said == "the views bad hold numbers that are not finite"
 
 
@@ -119,3 +119,40 @@ def test_a_stage_that_has_not_run_is_named(small_build: Path, tmp_path: Path, co
     (tmp_path / "merge").symlink_to(small_build / "merge")
     with pytest.raises(PipelineError, match="run the stage 'augment' first"):
         features.main(configure(f"build={tmp_path}"))
+
+
+def test_only_what_is_new_is_computed(
+    small_build: Path,
+    tmp_path: Path,
+    configure,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    few, more = small(small_build, tmp_path / "few", 2), small(small_build, tmp_path / "more", 3)
+    decoded: list[Path] = []
+    monkeypatch.setattr(features, "decode", lambda path: decoded.append(path) or decode(path))
+
+    def run(build: Path, *overrides: str) -> dict[str, pd.DataFrame]:
+        decoded.clear()
+        features.main(configure(f"build={build}", "jobs=1", *overrides))
+        return {path.name: pd.read_parquet(path) for path in (build / "features").glob("*.parquet")}
+
+    first = run(few)
+    clips = len(first["statistics.parquet"])
+    assert len(decoded) == clips
+    again = run(few)
+    assert not decoded
+    for name, rows in first.items():
+        pd.testing.assert_frame_equal(again[name], rows)
+    widened = run(more)
+    assert len(decoded) == len(widened["statistics.parquet"]) - clips > 0
+    known = widened["statistics.parquet"].set_index("id")
+    pd.testing.assert_frame_equal(
+        known.loc[first["statistics.parquet"].id], first["statistics.parquet"].set_index("id")
+    )
+    with monkeypatch.context() as patch:
+        patch.delattr("pipeline.acoustics.logmel.LogMel.__call__")
+        changed = run(few, "features.views.statistics.n_mfcc=20")
+    assert len(decoded) == clips
+    assert len(changed["statistics.parquet"].columns) == len(known.columns) + 1 - 20

@@ -5,7 +5,8 @@ from librosa.filters import mel as mel_filters
 from numpy.typing import NDArray
 from scipy import fft
 
-from pipeline.acoustics.pitch import HOP, framed
+from pipeline.acoustics.pitch import HOP
+from pipeline.acoustics.spectrum import framed
 from pipeline.audio import RATE, Samples
 
 WINDOW = 400  # samples: 25 ms
@@ -34,7 +35,7 @@ NAMES = (
 
 def levelled(sound: Samples) -> NDArray[np.float64]:
     """Cut the silence at a sound's ends and bring what is left to one level."""
-    energy = (framed(sound.astype(np.float64), WINDOW) ** 2).mean(axis=1)
+    energy = (framed(sound.astype(np.float64), WINDOW, HOP) ** 2).mean(axis=1)
     said = np.flatnonzero(energy >= energy.max() * 10 ** (-SPEECH / 10))
     speech = sound[max(0, (said[0] - MARGIN) * HOP) : (said[-1] + MARGIN + 1) * HOP].astype(np.float64)
     return np.asarray(speech * LEVEL / max(float(np.sqrt(np.mean(speech**2))), 1e-9))
@@ -42,7 +43,7 @@ def levelled(sound: Samples) -> NDArray[np.float64]:
 
 def power(sound: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the power spectrum of every frame, shape (frames, SIZE // 2 + 1)."""
-    frames = framed(sound, WINDOW) * np.hamming(WINDOW)
+    frames = framed(sound, WINDOW, HOP) * np.hamming(WINDOW)
     return np.asarray(np.abs(fft.rfft(frames, SIZE, axis=1)) ** 2 + 1e-10)
 
 
@@ -86,7 +87,7 @@ def describe(sound: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArr
         *(slope(spectrum, low, high) for low, high in ((50, 500), (500, 1500), (1500, 5000))),
         np.r_[0.0, np.sqrt(np.square(np.diff(root, axis=0)).sum(axis=1))],
         decibels(band(spectrum, 250, 650).sum(axis=1) / band(spectrum, 1000, 4000).sum(axis=1)),
-        (np.diff(np.signbit(framed(sound, WINDOW)), axis=1)).mean(axis=1),
+        (np.diff(np.signbit(framed(sound, WINDOW, HOP)), axis=1)).mean(axis=1),
     ]
     cepstra = fft.dct(np.log(mel), axis=1, norm="ortho")[:, 1 : CEPSTRA + 1]
     return np.column_stack([*spectral, cepstra, np.log(mel)])

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 
+from pipeline.acoustics.spectrum import framed
 from pipeline.audio import RATE, Samples
 
 HOP = 160  # samples: 10 ms
@@ -51,11 +51,6 @@ class Pitch:
         return np.asarray(10 * np.log10(self.strength / (1 - self.strength)))
 
 
-def framed(sound: NDArray[np.floating], window: int) -> NDArray[np.floating]:
-    """Cut a sound into frames around every `HOP`-th sample, shape (frames, window); zeros beyond its ends."""
-    return sliding_window_view(np.pad(sound, window // 2), window)[::HOP]
-
-
 def track(sound: Samples) -> Pitch:
     """Follow the pitch of a mono 16 kHz sound.
 
@@ -67,14 +62,14 @@ def track(sound: Samples) -> Pitch:
     Boersma 1993, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise
     ratio of a sampled sound", IFA Proceedings 17; Talkin 1995, "A robust algorithm for pitch tracking".
     """
-    correlation = _autocorrelation(framed(sound, WINDOW))
+    correlation = _autocorrelation(framed(sound, WINDOW, HOP))
     shortest = int(RATE / HIGHEST)
     inner = correlation[:, shortest:-1]
     lags = np.arange(shortest, shortest + inner.shape[1])
     peaks = (inner > correlation[:, shortest - 1 : -2]) & (inner >= correlation[:, shortest + 1 :])
     strengths = np.where(peaks, inner - OCTAVE * np.log2(lags * LOWEST / RATE), -1.0)
     chosen = np.argpartition(-strengths, CANDIDATES, axis=1)[:, :CANDIDATES]
-    energy = (framed(sound, WINDOW) ** 2).mean(axis=1)
+    energy = (framed(sound, WINDOW, HOP) ** 2).mean(axis=1)
     quiet = energy < energy.max() * 10 ** (-QUIET / 10)
     path = _best_path(np.take_along_axis(strengths, chosen, axis=1), lags[chosen], quiet)
     voiced = path < CANDIDATES

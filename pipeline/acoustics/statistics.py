@@ -1,20 +1,18 @@
 """The original project's 193 numbers: means over time of five features of a clip."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.acoustics import spectrum
+from pipeline.acoustics.chroma import chroma
+from pipeline.acoustics.contrast import contrast
 from pipeline.acoustics.harmonic import harmonic
+from pipeline.acoustics.mel import mel, mfcc
+from pipeline.acoustics.tonnetz import tonnetz
 from pipeline.audio import RATE, Samples
-
-# The constant-Q transform behind tonnetz halves a clip's rate octave by octave and warns of its lowest ones
-# whenever a clip is shorter than two seconds; chroma warns of clips without pitch. Both are as defined.
-warnings.filterwarnings("ignore", message="n_fft=.* is too large for input signal", module="librosa")
-warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty", module="librosa")
 
 
 @dataclass(frozen=True)
@@ -53,20 +51,20 @@ class Statistics:
 
     def __call__(self, sound: Samples) -> NDArray[np.float32]:
         """Return the numbers of one sound, shape (len(names),)."""
-        spectrum = librosa.stft(sound)
-        magnitude = np.abs(spectrum)
-        mel = librosa.feature.melspectrogram(S=magnitude**2, sr=self.rate, n_mels=self.n_mels)
+        whole = spectrum.transform(sound)
+        magnitude = np.abs(whole)
+        power = mel(magnitude, self.rate, self.n_mels)
         # librosa's own mfcc(y=…) takes 128 bands whatever n_mels says elsewhere.
-        cepstrum = mel if self.n_mels == 128 else librosa.feature.melspectrogram(S=magnitude**2, sr=self.rate)
-        lasting = librosa.istft(harmonic(spectrum), length=len(sound), dtype=sound.dtype)
+        cepstrum = power if self.n_mels == 128 else mel(magnitude, self.rate)
+        lasting = spectrum.sound(harmonic(whole, magnitude), len(sound))
         features = (
-            librosa.feature.mfcc(S=librosa.power_to_db(cepstrum), sr=self.rate, n_mfcc=self.n_mfcc),
-            librosa.feature.chroma_stft(S=magnitude, sr=self.rate),
-            mel,
-            librosa.feature.spectral_contrast(S=magnitude, sr=self.rate),
-            librosa.feature.tonnetz(y=lasting, sr=self.rate),
+            mfcc(cepstrum, self.n_mfcc),
+            chroma(magnitude, self.rate),
+            power,
+            contrast(magnitude, self.rate),
+            tonnetz(lasting, self.rate),
         )
-        return np.concatenate([feature.mean(axis=1) for feature in features]).astype(np.float32)
+        return np.concatenate([feature.mean(axis=0) for feature in features]).astype(np.float32)
 
     def stack(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return a table, shape (len(clips), len(names))."""

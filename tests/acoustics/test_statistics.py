@@ -59,7 +59,7 @@ def test_the_numbers_are_librosa_s(sound: np.ndarray):
     assert numbers.shape == (193,)
     assert numbers.dtype == np.float32
     assert np.isfinite(numbers).all()
-    assert np.abs(numbers - textbook(sound)).max() <= 1e-4
+    np.testing.assert_allclose(numbers, textbook(sound), rtol=1e-6, atol=1e-4)
 
 
 def test_a_voice_too(voice):
