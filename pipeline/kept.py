@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
@@ -22,6 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.acoustics import View
+from pipeline.store import FRAME
 
 SHARD = 256  # clips a file: so many at most are lost when a run is killed
 SCHEMA = pa.schema([("clip", pa.string()), ("values", pa.large_binary()), ("width", pa.int32())])
@@ -59,16 +60,18 @@ class Kept:
     def __contains__(self, clip: str) -> bool:
         return clip in self.found
 
-    def __getitem__(self, clip: str) -> NDArray[np.float32]:
-        """Return the view of a clip, shape (n,) or (frames, n)."""
+    def __getitem__(self, clip: str) -> NDArray[Any]:
+        """Return the view of a clip, shape (n,) or, as `pipeline.store` has frames, (frames, n)."""
         rows, i = self.found[clip]
-        values = np.frombuffer(rows["values"][i].as_buffer(), dtype=np.float32)
-        width = rows["width"][i].as_py()
-        return values.reshape(-1, width) if width else values
+        width, values = rows["width"][i].as_py(), rows["values"][i].as_buffer()
+        if width:
+            return np.frombuffer(values, dtype=FRAME).reshape(-1, width)
+        return np.frombuffer(values, dtype=np.float32)
 
     def add(self, clip: str, values: NDArray[np.float32]) -> None:
         """Keep the view of a clip, whose name is the SHA-256 of its sound."""
-        self.fresh.append((clip, values.tobytes(), values.shape[1] if values.ndim > 1 else 0))
+        width = values.shape[1] if values.ndim > 1 else 0
+        self.fresh.append((clip, values.astype(FRAME if width else np.float32).tobytes(), width))
         if len(self.fresh) == SHARD:
             self._write()
 
@@ -78,9 +81,12 @@ class Kept:
         self.folder.mkdir(parents=True, exist_ok=True)
         columns = [pa.array([row[i] for row in self.fresh], field.type) for i, field in enumerate(SCHEMA)]
         partial = self.folder / f"{uuid4().hex}.partial"
-        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as file:
-            file.write_batch(pa.record_batch(columns, SCHEMA))
-        os.replace(partial, partial.with_suffix(".arrow"))
+        try:
+            with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as file:
+                file.write_batch(pa.record_batch(columns, SCHEMA))
+            os.replace(partial, partial.with_suffix(".arrow"))
+        finally:
+            partial.unlink(missing_ok=True)
         self.fresh = []
 
 
