@@ -20,7 +20,7 @@ def small(**settings: object) -> MLP:
 
 
 def test_the_hyperparameters_are_the_original_s():
-    settings = yaml.safe_load((ROOT / "conf" / "architecture" / "mlp.yaml").read_text())
+    settings = yaml.safe_load((ROOT / "conf" / "architecture" / "mlp_original.yaml").read_text())
     wanted = {"units": 300, "alpha": 0.01, "batch_size": 256, "learning_rate": "adaptive", "max_iter": 500}
     assert wanted.items() <= settings.items()
     assert wanted.items() <= MLP().get_params().items()
