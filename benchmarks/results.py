@@ -106,22 +106,29 @@ def tested() -> pd.Series:
     return readable(table, ["architecture"]).set_index("architecture")["uar"]
 
 
+def overview(scores: dict[tuple[str, str], list[pd.Series]]) -> Iterator[str]:
+    """Yield a table for each taxonomy: the test scores of each architecture under each protocol."""
+    for taxonomy in dict.fromkeys(taxonomy for taxonomy, _ in scores):
+        columns = {protocol: pd.concat(found) for (of, protocol), found in scores.items() if of == taxonomy}
+        table = pd.DataFrame(columns).fillna("–").rename_axis(f"{taxonomy} classes")
+        yield table.to_markdown(disable_numparse=True)
+
+
 def main() -> None:
-    """Run every pair of choices and print the tables, the one of all test scores first."""
+    """Run every pair of choices and print the tables, those of all test scores first."""
     started = time.perf_counter()
     given = {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in sys.argv[1:])}
     plans = {json.dumps(choices): choices for choices in plan(given)}  # what is given makes some alike
-    scores: dict[str, list[pd.Series]] = {}
+    scores: dict[tuple[str, str], list[pd.Series]] = {}
     sections = []
     for choices in tqdm(list(plans.values()), unit="pair"):
         taxonomy, protocol = choices["taxonomy"], choices["protocol"]
         with choosing(**choices):
             runs = run(choices["architectures"])
-        scores.setdefault(f"{taxonomy}, {protocol}", []).append(tested())
+        scores.setdefault((taxonomy, protocol), []).append(tested())
         sections.append(section(f"{taxonomy.capitalize()} classes, protocol `{protocol}`", runs))
-    print(f"{machine()}; {(time.perf_counter() - started) / 60:.0f} minutes in all\n")
-    table = pd.DataFrame({name: pd.concat(found) for name, found in scores.items()})
-    print(table.fillna("–").to_markdown(disable_numparse=True), *sections, sep="\n\n")
+    print(f"{machine()}; {(time.perf_counter() - started) / 60:.0f} minutes in all")
+    print("", *overview(scores), *sections, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 from collections import Counter
 from contextlib import suppress
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -41,3 +42,18 @@ def test_the_choices_come_back_whatever_happens(tmp_path, monkeypatch: pytest.Mo
         assert yaml.safe_load(params.read_text()) == {"taxonomy": "four", "seed": 9}
         raise KeyboardInterrupt
     assert params.read_text() == "# kept\ntaxonomy: six\nseed: 9\n"
+
+
+def test_the_overview_has_a_table_for_each_taxonomy():
+    found = pd.Series({"mlp": "0.400 (0.300–0.500)", "lstm": "0.500"})
+    reference = pd.Series({"opensmile_egemaps": "0.450"})
+    scores = {("six", "clips"): [found[:1]], ("six", "folds"): [found, reference], ("four", "folds"): [found]}
+    six, four = results.overview(scores)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in six.splitlines()]
+    assert rows[0] == ["six classes", "clips", "folds"]
+    assert sorted(rows[2:]) == [
+        ["lstm", "–", "0.500"],
+        ["mlp", "0.400 (0.300–0.500)", "0.400 (0.300–0.500)"],
+        ["opensmile_egemaps", "–", "0.450"],
+    ]
+    assert "clips" not in four
