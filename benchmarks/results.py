@@ -90,7 +90,7 @@ def section(title: str, runs: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"### {title}{shared}",
-            *([f"- {sentence}" for sentence in told]),
+            *(f"- {sentence}" for sentence in told),
             "<details><summary>By corpus and sex</summary>",
             table.to_markdown(index=False, disable_numparse=True),
             "</details>",

@@ -58,15 +58,13 @@ def clips(build: Path) -> pd.DataFrame:
     DataFrame
         ``id, path``, and ``content``: the SHA-256 of the file.
     """
-    stages = {"merge": "utterances", "augment": "copies"}
-    found = [
-        table.read(build / stage / f"{name}.parquet")[["id", "path"]].assign(
-            path=lambda rows, stage=stage: rows.path.map(lambda path: build / stage / path)
-        )
-        for stage, name in stages.items()
+    files = [
+        (clip.id, build / stage / clip.path)
+        for stage, name in (("merge", "utterances"), ("augment", "copies"))
+        for clip in table.read(build / stage / f"{name}.parquet").itertuples()
     ]
-    both = pd.concat(found, ignore_index=True)
-    return both.assign(content=both.path.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest()))
+    rows = [(clip, path, hashlib.sha256(path.read_bytes()).hexdigest()) for clip, path in files]
+    return pd.DataFrame(rows, columns=["id", "path", "content"])
 
 
 def main(cfg: Config) -> None:

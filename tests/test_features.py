@@ -126,7 +126,6 @@ def test_only_what_is_new_is_computed(
     tmp_path: Path,
     configure,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     few, more = small(small_build, tmp_path / "few", 2), small(small_build, tmp_path / "more", 3)

@@ -1,3 +1,4 @@
+import linecache
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,8 +77,6 @@ def test_a_changed_line_of_code_is_another_definition(tmp_path: Path, monkeypatc
         (tmp_path / "own.py").write_text(line)
         sys.modules.pop("own", None)
         __import__("own")
-        import linecache  # noqa: PLC0415
-
         linecache.clearcache()
         found.add(definition(Own()))
     sys.modules.pop("own")

@@ -8,10 +8,9 @@ from librosa.filters import chroma as chroma_filters
 from numpy.typing import NDArray
 
 from pipeline.acoustics.spectrum import SIZE, Magnitudes
-from pipeline.acoustics.tuning import tuning
+from pipeline.acoustics.tuning import TUNINGS, tuning
 
 TONES = 12
-TUNINGS = 101  # that there can be: as many filter banks are kept, 50 kB each
 
 
 def chroma(magnitude: Magnitudes, rate: int) -> NDArray[np.float32]:
@@ -27,6 +26,6 @@ def chroma(magnitude: Magnitudes, rate: int) -> NDArray[np.float32]:
     return np.asarray(librosa.util.normalize(tones, axis=1))
 
 
-@lru_cache(maxsize=TUNINGS)
+@lru_cache(maxsize=TUNINGS)  # 50 kB each
 def _filters(rate: int, tuned: float) -> NDArray[np.float32]:
     return np.ascontiguousarray(chroma_filters(sr=rate, n_fft=SIZE, tuning=tuned).T)

@@ -1,6 +1,6 @@
 """Spectral contrast: how far, octave by octave, a spectrum's peaks stand out from its valleys."""
 
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 
 import librosa
@@ -34,7 +34,7 @@ def contrast(magnitude: Magnitudes, rate: int) -> NDArray[np.float64]:
     return np.asarray(librosa.power_to_db(peaks) - librosa.power_to_db(valleys))
 
 
-@lru_cache
+@cache
 def _bands(rate: int) -> list[tuple[slice, int]]:
     """Return the bins of each band, and how many of them are its peaks and its valleys.
 

@@ -21,9 +21,10 @@ def harmonic(spectrum: Spectrum, magnitude: Magnitudes) -> Spectrum:
     """
     # In librosa's order of operations: tonnetz magnifies a rounding error in near silence a thousandfold.
     kept = magnitude * mask(medians(magnitude, axis=0), medians(magnitude, axis=1))
+    silent = magnitude == 0
     parts = spectrum.view(np.float32).reshape(*spectrum.shape, 2)
-    phase = parts / np.where(magnitude == 0, 1, magnitude)[..., np.newaxis]
-    phase[magnitude == 0] = 1, 0
+    phase = parts / np.where(silent, 1, magnitude)[..., np.newaxis]
+    phase[silent] = 1, 0
     phase *= kept[..., np.newaxis]
     return np.asarray(phase.reshape(len(spectrum), -1).view(np.complex64))
 

@@ -1,6 +1,6 @@
 """Mel spectrum and MFCC: a sound's power in bands as the ear hears them, and the shape of it."""
 
-from functools import lru_cache
+from functools import cache
 
 import librosa
 import numpy as np
@@ -25,6 +25,6 @@ def mfcc(power: NDArray[np.float32], coefficients: int) -> NDArray[np.float32]:
     return np.asarray(librosa.feature.mfcc(S=librosa.power_to_db(power.T), n_mfcc=coefficients).T)
 
 
-@lru_cache
+@cache
 def _filters(rate: int, bands: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(mel_filters(sr=rate, n_fft=SIZE, n_mels=bands).T)

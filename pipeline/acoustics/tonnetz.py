@@ -1,6 +1,6 @@
 """Tonnetz: where the tones of a sound lie in the net of fifths and thirds."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import librosa
 import numpy as np
@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from pipeline.acoustics.spectrum import HOP, Magnitudes, framed, transform
-from pipeline.acoustics.tuning import tuning
+from pipeline.acoustics.tuning import TUNINGS, tuning
 from pipeline.audio import Samples
 
 OCTAVES = 7
 BINS = 36  # per octave
 SPARSITY = 0.01  # of the magnitude of a filter's transform: so much of it is left out
-TUNINGS = 101  # that there can be: as many filter banks are kept, 150 kB each
 
 
 def tonnetz(sound: Samples, rate: int) -> NDArray[np.float32]:
@@ -56,7 +55,7 @@ def constant_q(sound: Samples, rate: int) -> Magnitudes:
     return np.hstack([octave[:frames] for octave in octaves])
 
 
-@lru_cache(maxsize=TUNINGS)
+@lru_cache(maxsize=TUNINGS)  # 150 kB each
 def _filters(rate: int, tuned: float) -> NDArray[np.float32]:
     """Return the filters of the highest octave, shape (size, 2 × BINS): real parts, then imaginary ones."""
     lowest = librosa.note_to_hz("C1") * 2.0 ** (tuned / BINS)
@@ -70,6 +69,6 @@ def _filters(rate: int, tuned: float) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.vstack([waves.real, waves.imag]).T, dtype=np.float32)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _tones() -> NDArray[np.float32]:
     return np.asarray(cq_to_chroma(OCTAVES * BINS, bins_per_octave=BINS))

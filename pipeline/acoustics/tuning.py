@@ -1,6 +1,7 @@
 """Tuning: by how much a sound's tones lie between the keys of a piano."""
 
 import warnings
+from functools import cache
 
 import librosa
 import numpy as np
@@ -12,6 +13,7 @@ warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty"
 
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz
 LOUD = 0.1  # of the loudest bin of a frame: what a peak must exceed
+TUNINGS = 101  # that there can be
 
 
 def tuning(magnitude: Magnitudes, rate: int, bins_per_octave: int) -> float:
@@ -26,11 +28,7 @@ def tuning(magnitude: Magnitudes, rate: int, bins_per_octave: int) -> float:
         Hz.
     bins_per_octave : int
     """
-    within = np.flatnonzero(
-        (librosa.fft_frequencies(sr=rate, n_fft=SIZE) >= LOWEST)
-        & (librosa.fft_frequencies(sr=rate, n_fft=SIZE) < min(HIGHEST, rate / 2))
-    )
-    first, last = within[0], within[-1] + 1
+    first, last = _within(rate)
     here = magnitude[:, first:last]
     before, after = magnitude[:, first - 1 : last - 1], magnitude[:, first + 1 : last + 1]
     loud = here > np.float32(LOUD) * magnitude.max(axis=1, keepdims=True)
@@ -45,3 +43,11 @@ def tuning(magnitude: Magnitudes, rate: int, bins_per_octave: int) -> float:
     heights = here + np.float32(0.5) * slope * shift
     strong = heights >= (np.median(heights) if len(heights) else 0)
     return float(librosa.pitch_tuning(pitches[strong], bins_per_octave=bins_per_octave))
+
+
+@cache
+def _within(rate: int) -> tuple[int, int]:
+    """Return the first bin between `LOWEST` and `HIGHEST`, and the one after the last."""
+    frequencies = librosa.fft_frequencies(sr=rate, n_fft=SIZE)
+    within = np.flatnonzero((frequencies >= LOWEST) & (frequencies < min(HIGHEST, rate / 2)))
+    return int(within[0]), int(within[-1]) + 1
