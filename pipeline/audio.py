@@ -4,6 +4,7 @@ Training and service share it, so that a model is asked about the same samples i
 """
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy as np
 import soundfile as sf
 import soxr
 from numpy.typing import NDArray
+
+from pipeline import containers
 
 RATE = 16_000  # Hz: speech keeps what its emotion needs, and CREMA-D has no more
 MAX_BYTES = 64 * 2**20
@@ -20,6 +23,8 @@ MAX_CHANNELS = 8
 MAX_SAMPLES = 2**26  # over all channels: ten minutes of 48 kHz stereo; a small file can claim far more
 RATES = (4_000, 192_000)  # Hz: below, no voice; above, no recorder
 SILENCE = 10 ** (-70 / 20)  # peak below -70 dB of full scale: nothing was said
+UNKNOWN = 2**63 - 1  # frames, where a stream's header does not say
+HINT = "send WAV, FLAC, Ogg, MP3, AIFF, M4A or WebM"
 
 Samples = NDArray[np.float32]
 
@@ -30,8 +35,8 @@ class AudioError(ValueError):
     Attributes
     ----------
     code : str
-        One word for programs: ``empty``, ``unreadable``, ``pointer``, ``long``, ``short``, ``silent``,
-        ``large``, ``rate``, ``channels``.
+        One word for programs: ``empty``, ``unreadable``, ``header``, ``pointer``, ``long``, ``short``,
+        ``silent``, ``large``, ``rate``, ``channels``.
     message, hint : str
         For people: what is wrong and what to do.
     """
@@ -76,7 +81,7 @@ def decode(source: bytes | Path) -> Sound:
     Parameters
     ----------
     source : bytes or Path
-        WAV, AIFF, FLAC, Ogg or MP3.
+        WAV, AIFF, FLAC, Ogg or MP3; or one of the containers of `pipeline.containers`.
 
     Returns
     -------
@@ -92,18 +97,14 @@ def decode(source: bytes | Path) -> Sound:
     data = _read(source) if isinstance(source, Path) else source
     _refuse_what_is_no_sound(data)
     try:
-        with sf.SoundFile(io.BytesIO(data)) as file:
-            _refuse_header(file)
-            native = file.read(dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except sf.LibsndfileError as error:
-        raise AudioError(
-            "unreadable", "this is not a sound file that can be read", "send WAV, FLAC, Ogg, MP3 or AIFF"
-        ) from error
-    _refuse_samples(native, rate)
-    mono = native.mean(axis=1)
-    samples = mono if rate == RATE else soxr.resample(mono, rate, RATE)
-    return Sound(np.clip(samples, -1, 1).astype(np.float32, copy=False), native, rate)
+        native, rate = _native(data)
+    except AudioError:
+        raise
+    except containers.TrackError as error:
+        raise AudioError("unreadable", str(error), HINT) from error
+    except Exception as error:  # damaged files let the libraries fail in any way; the answer is the same
+        raise AudioError("unreadable", "this is not a sound file that can be read", HINT) from error
+    return _sound(native, rate)
 
 
 def write(samples: Samples, path: Path) -> None:
@@ -147,28 +148,83 @@ def _refuse_what_is_no_sound(data: bytes) -> None:
         )
 
 
-def _refuse_header(file: sf.SoundFile) -> None:
+class _Memory(io.BytesIO):
+    """Bytes as a file whose place is not moved before its beginning, where damaged headers may point."""
+
+    def seek(self, place: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place, if there is one."""
+        try:
+            return super().seek(place, whence)
+        except (ValueError, OverflowError):  # libsndfile cannot catch these: they would be printed
+            return self.tell()
+
+
+def _native(data: bytes) -> tuple[Samples, int]:
+    """Return the samples as recorded, shape (n, channels), and their rate."""
+    try:
+        file = sf.SoundFile(_Memory(data))
+    except sf.LibsndfileError:
+        return _joined(data)
+    with file:
+        if file.frames == UNKNOWN:
+            return _joined(data)
+        _refuse_promise(file)
+        if file.frames > _most(file.samplerate, file.channels):
+            raise _too_long()
+        return file.read(dtype="float32", always_2d=True), file.samplerate
+
+
+def _joined(data: bytes) -> tuple[Samples, int]:
+    parts: list[Samples] = []
+    rate, frames = RATE, 0
+    for part, rate in containers.blocks(data):
+        frames += len(part)
+        if frames > _most(rate, part.shape[1]):
+            raise _too_long()
+        parts.append(part)
+    return np.concatenate(parts or [np.empty((0, 1), np.float32)]), rate
+
+
+def _most(rate: int, channels: int) -> int:
+    """Return how many frames a recording may have, or refuse what it is made of."""
     low, high = RATES
-    if not low <= file.samplerate <= high:
+    if not low <= rate <= high:
+        raise AudioError("rate", f"a sampling rate of {rate} Hz is no voice's", f"use {low} to {high} Hz")
+    if channels > MAX_CHANNELS:
         raise AudioError(
-            "rate", f"a sampling rate of {file.samplerate} Hz is no voice's", f"use {low} to {high} Hz"
+            "channels", f"the file has {channels} channels", f"mix it down to {MAX_CHANNELS} or fewer"
         )
-    if file.channels > MAX_CHANNELS:
+    return min(int(MAX_SECONDS * rate), MAX_SAMPLES // channels)
+
+
+def _too_long() -> AudioError:
+    return AudioError(
+        "long",
+        f"the recording is longer than {MAX_SECONDS:.0f} s or holds too many samples",
+        "cut out the part that you want to know about",
+    )
+
+
+def _refuse_promise(file: sf.SoundFile) -> None:
+    """Refuse a header whose sizes no sound could have; libsndfile corrects them and only notes it."""
+    promised = max(map(int, re.findall(r": (\d+) \(should be", file.extra_info)), default=0)
+    if promised > MAX_BYTES:
         raise AudioError(
-            "channels", f"the file has {file.channels} channels", f"mix it down to {MAX_CHANNELS} or fewer"
-        )
-    if file.frames / file.samplerate > MAX_SECONDS or file.frames * file.channels > MAX_SAMPLES:
-        raise AudioError(
-            "long",
-            f"the recording is longer than {MAX_SECONDS:.0f} s or holds too many samples",
-            "cut out the part that you want to know about",
+            "header",
+            f"the header promises {promised / 2**20:.0f} MiB, which the file does not hold",
+            "save the recording to a file, not to a pipe, and send it whole",
         )
 
 
-def _refuse_samples(native: Samples, rate: int) -> None:
+def _sound(native: Samples, rate: int) -> Sound:
+    """Return the recording mixed down and resampled, where there is something to hear."""
     if len(native) < MIN_SECONDS * rate:
         raise AudioError("short", f"the recording is shorter than {MIN_SECONDS} s", "record at least a word")
-    if not np.isfinite(native).all():
+    with np.errstate(over="ignore", invalid="ignore"):  # finite samples may have an infinite sum
+        mono = native.mean(axis=1)
+        samples = mono if rate == RATE else soxr.resample(mono, rate, RATE)
+    if not np.isfinite(samples).all():
         raise AudioError("unreadable", "the recording holds samples that are not numbers", "export it again")
-    if np.abs(native).max() < SILENCE:
+    if np.abs(samples).max() < SILENCE:
         raise AudioError("silent", "the recording is silent", "check the microphone and record again")
+    return Sound(np.clip(samples, -1, 1).astype(np.float32, copy=False), native, rate)
