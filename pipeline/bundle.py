@@ -25,8 +25,9 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from pipeline import tracking
 from pipeline.config import Config
-from pipeline.detector import about
+from pipeline.detector import Detector, about
 from pipeline.stage import ROOT, PipelineError, output, stage
+from pipeline.version import UnfitError, Version
 
 log = logging.getLogger("bundle")
 logging.getLogger("bentoml").setLevel(logging.WARNING)  # what it adds to a file of its own is no news
@@ -37,18 +38,26 @@ CODE = (
     "pipeline/__init__.py",
     "pipeline/acoustics",
     "pipeline/architectures",
+    "pipeline/audibility.py",
     "pipeline/audio.py",
+    "pipeline/containers.py",
     "pipeline/detector.py",
     "pipeline/taxonomy.py",
+    "pipeline/version.py",
 )
 # What the service imports; what these need in turn is found and pinned with them.
 PACKAGES = (
+    "av",
     "bentoml",
     "bottleneck",
     "filelock",
     "librosa",
+    "markdown-it-py",
     "mlflow-skinny",
     "pandas",
+    "prometheus-client",
+    "psutil",
+    "pydantic-settings",
     "python-multipart",
     "scikit-learn",
     "scipy",
@@ -100,6 +109,7 @@ def import_model(champion: dict[str, Any]) -> bentoml.Model:
         # Fetched before anything is replaced; BentoML itself fails badly where MLflow cannot give.
         with tempfile.TemporaryDirectory() as folder:
             fetched = mlflow.artifacts.download_artifacts(address, dst_path=folder)
+            _describe(champion, Path(fetched))
             _delete(bentoml.models, tag)
             model = bentoml.mlflow.import_model(
                 tag,
@@ -108,13 +118,21 @@ def import_model(champion: dict[str, Any]) -> bentoml.Model:
                 labels={"trained_on": champion["trained_on"]},
                 metadata=metadata,
             )
-        bentoml.mlflow.load_model(model)
-    except (MlflowException, OSError, UntrustedTypesFoundException) as error:
+    except (MlflowException, OSError, StopIteration, UnfitError, UntrustedTypesFoundException) as error:
         raise PipelineError(
             f"{address} cannot be had from MLflow whole ({error}): see whether its artifacts were moved or "
             "deleted, or train again with `dvc repro --force`"
         ) from None
     return model
+
+
+def _describe(champion: dict[str, Any], folder: Path) -> None:
+    """Put beside a fetched detector what is known of it, and its card; one that is not fit is refused."""
+    found = tracking.registered(champion["name"], str(champion["version"]))
+    detector = Detector.load(next(folder.rglob("detector.skops")).parent)
+    version = Version(detector, tracking.known(found), tracking.card(found))
+    version.check()
+    version.describe(folder)
 
 
 def _stored(tag: str) -> list[bentoml.Model]:
@@ -125,12 +143,14 @@ def _stored(tag: str) -> list[bentoml.Model]:
 
 
 def _loads(model: bentoml.Model) -> bool:
-    """Whether a stored model is whole: a killed run may have left a part of it."""
+    """Whether a stored model is whole and fit: a killed run may have left a part of it."""
     try:
-        bentoml.mlflow.load_model(model)
+        version = Version.read(Path(model.path))
+        if version is not None:
+            version.check()
     except Exception:  # a damaged file can fail in any way; the answer is the same
         return False
-    return True
+    return version is not None
 
 
 def _delete(store: Any, tag: str) -> None:

@@ -159,6 +159,7 @@ class Config(Group):
     corpus: CorpusName | None
     seed: int = Field(ge=0)
     unsure: float = Field(ge=0, le=1)
+    version: int | None = Field(ge=1)
     jobs: int
     build: Path
     experiment: str

@@ -14,8 +14,9 @@ from typing import Any
 
 from pipeline import tracking
 from pipeline.audio import AudioError, Samples, decode
-from pipeline.detector import RELEASE, Detector, about, released
+from pipeline.detector import RELEASE, Detector, about
 from pipeline.stage import ROOT, PipelineError, choices
+from pipeline.version import Version
 
 
 def champion(taxonomy: str) -> tuple[Detector, dict[str, str]]:
@@ -30,8 +31,8 @@ def champion(taxonomy: str) -> tuple[Detector, dict[str, str]]:
     name = f"emotion-detector-{taxonomy}"
     version = tracking.champion(name)
     if version is None:
-        if (release := released(RELEASE)) and release[1]["name"] == name:
-            return release
+        if (release := Version.read(RELEASE)) and release.about["name"] == name:
+            return release.detector, release.about
         raise PipelineError(
             f"no version of {name} is champion, nor is it in {RELEASE}/: `make repro` trains, registers and "
             f"promotes one; `dvc pull {RELEASE}.dvc` fetches what is released"

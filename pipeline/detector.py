@@ -1,6 +1,5 @@
 """The whole answer in one object: sound in, probabilities out. What is registered, promoted and served."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,15 +134,6 @@ def about(name: str, version: str, trained_on: str) -> dict[str, str]:
     """Say which model answers; a demonstration model says that it is one."""
     note = {"note": DEMONSTRATION} if trained_on == "sample" else {}
     return {"name": name, "version": version, "trained_on": trained_on, **note}
-
-
-def released(folder: Path) -> tuple[Detector, dict[str, str]] | None:
-    """Return the detector of a release, and which model it says it is; None where no release is there."""
-    facts = folder / "model.json"
-    if not facts.is_file():
-        return None
-    told = json.loads(facts.read_text())
-    return Detector.load(folder), {key: told[key] for key in ABOUT if key in told}
 
 
 TRUSTED = [

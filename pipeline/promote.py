@@ -1,4 +1,7 @@
-"""Promote: register the best hierarchical detector and its card; champion if it beats the one that is."""
+"""Promote: register the best hierarchical detector and its card; champion if it beats the one that is.
+
+``python -m pipeline.promote version=3`` makes a version champion by hand, and bundles it: the way back.
+"""
 
 import json
 import logging
@@ -17,6 +20,8 @@ from pipeline.config import Config
 from pipeline.stage import PipelineError, output, stage
 
 log = logging.getLogger("promote")
+
+WITHDRAWN = "withdrawn"  # tag of a version that was replaced by hand
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,14 @@ def describe(version: ModelVersion, facts: Mapping[str, Any], decision: Decision
     }
 
 
+def write(cfg: Config, champion: ModelVersion, facts: Mapping[str, Any], decision: Decision) -> None:
+    """Write build/promote: who is the champion and why, and its card."""
+    with output(cfg.build / "promote") as folder:
+        (folder / "champion.json").write_text(json.dumps(describe(champion, facts, decision), indent=2))
+        if (text := tracking.card(champion)) is not None:
+            (folder / "card.md").write_text(text, encoding="utf-8")
+
+
 def carded(cfg: Config, architecture: str, version: ModelVersion, run: Run) -> str:
     """Return the model card of a version, from what the stages left of it.
 
@@ -146,9 +159,39 @@ def carded(cfg: Config, architecture: str, version: ModelVersion, run: Run) -> s
     return card.write(subject, cfg.seed)
 
 
+def reinstate(cfg: Config, number: str) -> None:
+    """Make a registered version the champion, whatever the numbers say, and bundle it.
+
+    The champion that it replaces is withdrawn: the stage does not promote it again by itself.
+
+    Raises
+    ------
+    PipelineError
+        Where there is no such version.
+    """
+    from pipeline import bundle  # noqa: PLC0415  # BentoML takes seconds, and the stage itself needs it not
+
+    version = tracking.registered(cfg.experiment, number)
+    before = tracking.champion(cfg.experiment)
+    reason = f"by hand: version={number}"
+    if before is not None and before.version != version.version:
+        tracking.tag(before, {WITHDRAWN: "True"})
+    tracking.tag(version, {WITHDRAWN: "False", "promoted": "True", "reason": reason})
+    tracking.promote(version)
+    run = tracking.find(version.run_id)
+    facts = {"run_id": version.run_id, "architecture": run.data.tags.get("architecture")}
+    write(cfg, version, facts, Decision(True, reason))
+    log.info("%s version %s is the champion: %s", version.name, version.version, reason)
+    bundle.main(cfg)
+    log.info("a service that follows the bundle or the registry takes it over within seconds")
+
+
 def main(cfg: Config) -> None:
     """Read build/compare and build/train, write build/promote, the registry's versions and alias."""
     tracking.connect()
+    if cfg.version is not None:
+        reinstate(cfg, str(cfg.version))
+        return
     facts = best(cfg.build)
     run = tracking.find(facts["run_id"])
     numbers = {
@@ -165,6 +208,8 @@ def main(cfg: Config) -> None:
     champion = tracking.champion(cfg.experiment)
     if champion is not None and champion.run_id == facts["run_id"]:
         decision = Decision(True, champion.tags.get("reason", "it is the champion already"))
+    elif champion is not None and version.tags.get(WITHDRAWN) == "True":
+        decision = Decision(False, f"it was withdrawn by hand: version={version.version} brings it back")
     else:
         ours = table.read(cfg.build / "train" / facts["architecture"] / "predictions.parquet")
         theirs = None if champion is None else tracking.predictions(champion.run_id)
@@ -181,10 +226,7 @@ def main(cfg: Config) -> None:
         "is the champion" if decision.promoted else "stays without the alias",
         decision.reason,
     )
-    with output(cfg.build / "promote") as folder:
-        (folder / "champion.json").write_text(json.dumps(describe(champion, facts, decision), indent=2))
-        if (text := tracking.card(champion)) is not None:
-            (folder / "card.md").write_text(text, encoding="utf-8")
+    write(cfg, champion, facts, decision)
 
 
 app = stage(main)

@@ -6,22 +6,20 @@ has a champion of its own (`serving.service`).
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow.entities import Run
 
 from pipeline import tracking
-from pipeline.audio import RATE
 from pipeline.corpora import CORPORA
 from pipeline.detector import RELEASE, Detector
 from pipeline.promote import standing
 from pipeline.stage import PipelineError, choices, output
+from pipeline.version import KEPT, Version, known
 
 LIMIT = 5_000_000  # bytes, of all files together: the clone of everyone who looks at the project grows by it
 LICENCE = "CC BY-NC-SA 4.0"
@@ -29,7 +27,6 @@ NOTE = (
     "A released model, learned from acted recordings of real voices: for research only, not for judging "
     f"people. Its licence is {LICENCE}."
 )
-KEPT = ("taxonomy", "architecture", "view", "protocol", "augmentation", "commit", "splits")  # of a run's tags
 NOTICE = """\
 {name}, {version}: detector.skops, model.json and card.md
 
@@ -98,22 +95,13 @@ def check(champion: str, facts: Mapping[str, str]) -> None:
 
 def describe(name: str, version: str, run: Run) -> dict[str, Any]:
     """Return what ``model.json`` says."""
-    tags, today = run.data.tags, datetime.now(UTC).date().isoformat()
+    today = datetime.now(UTC).date().isoformat()
     return {
-        "name": name,
+        **known(name, version, today, run.data.tags, run.data.metrics),
         "version": f"release-{today}",
-        "trained_on": tags["trained_on"],
         "licence": LICENCE,
         "note": NOTE,
-        "date": today,
         "registered": version,
-        "corpora": tags["corpora"].split("+"),
-        **{key: tags[key] for key in KEPT},
-        "metrics": {
-            key: value
-            for key, value in sorted(run.data.metrics.items())
-            if key.startswith("test.") and key.count(".") == 1  # of all test clips, not of groups
-        },
     }
 
 
@@ -126,18 +114,6 @@ def licence(model: Mapping[str, Any]) -> str:
     return "\n".join([NOTICE.format(**model), *credits, ""])
 
 
-def answer(detector: Detector) -> dict[str, float]:
-    """Return the probabilities for two seconds of a hum that swells, rises and falls silent.
-
-    Code that computes the views otherwise than when the detector learned answers otherwise.
-    """
-    time = np.arange(2 * RATE) / RATE
-    phase = 2 * np.pi * (200 * time + 50 * time**2)  # from 200 to 400 Hz
-    hum = np.sum([np.sin(k * phase) / k for k in range(1, 11)], axis=0)
-    hum *= 0.2 * np.sin(np.pi * np.clip(time - 0.5, 0, 1))
-    return detector.detect(hum.astype(np.float32)).probabilities
-
-
 def write(detector: Detector, model: Mapping[str, Any], card: str, folder: Path) -> int:
     """Write the folder whole or not at all, and return its size in bytes.
 
@@ -148,9 +124,7 @@ def write(detector: Detector, model: Mapping[str, Any], card: str, folder: Path)
     """
     with output(folder) as partial:
         detector.save(partial)
-        told = {**model, "answer": answer(detector)}
-        (partial / "model.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
-        (partial / "card.md").write_text(card)
+        Version(detector, dict(model), card).describe(partial)
         (partial / "LICENSE").write_text(licence(model))
         size = sum(path.stat().st_size for path in partial.iterdir())
         if size > LIMIT:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.audio import RATE
 from pipeline.detector import Detector
 from pipeline.stage import ROOT, PipelineError
+from pipeline.version import known as known_of
 
 # MLflow tells at length how it creates tables and checks examples; what matters comes as an error.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -310,6 +312,33 @@ def champion(name: str) -> ModelVersion | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+@answering()
+def registered(name: str, number: str) -> ModelVersion:
+    """Return a registered version.
+
+    Raises
+    ------
+    PipelineError
+        Where there is none of that number, naming those that there are.
+    """
+    client = mlflow.MlflowClient()
+    try:
+        return client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        numbers = sorted(int(found.version) for found in client.search_model_versions(f"name = '{name}'"))
+        there = ", ".join(map(str, numbers)) or "none: `make repro` trains and registers one"
+        raise PipelineError(f"there is no version {name}/{number}; registered are {there}") from None
+
+
+def known(version: ModelVersion) -> dict[str, Any]:
+    """Return what is to be known of a registered version (`pipeline.version.known`)."""
+    run = find(version.run_id)
+    date = datetime.fromtimestamp(run.info.start_time / 1000, UTC).date().isoformat()
+    return known_of(version.name, str(version.version), date, run.data.tags, run.data.metrics)
 
 
 def load(name: str, version: str) -> Detector:

@@ -1,131 +1,184 @@
-"""The web application: routes, clean status codes, and headers that keep the page to itself."""
+"""The web application: its routes, and the queue in which detections wait for a core."""
 
-import logging
-import os
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.audio import AudioError, decode
-from serving.upload import RequestError, receive
-
-log = logging.getLogger("bentoml.serving")
+from pipeline.audio import AudioError
+from pipeline.version import Version
+from serving import card, detection, metrics, openapi, upload
+from serving.answers import Answer, Batch, Details, Failure, Model, Shape, Unanswered
+from serving.champion import Champion
+from serving.detection import Wanted
+from serving.errors import RequestError, refused
+from serving.limits import Rate
+from serving.settings import Settings
 
 PAGE = Path(__file__).parent / "page"
-THREADS = os.cpu_count() or 1  # detections at a time: more would only wait for each other
-QUEUE = 64  # detections that may wait
-STATUS = {"large": 413, "unreadable": 415}  # of sounds that cannot be used; 422 where not named
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 
 
-async def predict(request: Request) -> Response:
-    """Answer about one sound."""
-    upload = await receive(request)
-    limiter: CapacityLimiter = request.app.state.limiter
-    if limiter.statistics().tasks_waiting >= QUEUE:
-        raise RequestError(
-            429, "busy", "the service has all it can do", "try again in a moment", {"Retry-After": "1"}
+class Service:
+    """The handlers of the routes, and what they share.
+
+    Parameters
+    ----------
+    settings : Settings
+    champion : Champion
+        Who answers.
+    """
+
+    def __init__(self, settings: Settings, champion: Champion) -> None:
+        self.settings, self.champion = settings, champion
+        self.cores = CapacityLimiter(settings.detections)
+        # All batches together wait with one sound a core at most, so that single sounds are never far behind.
+        self.batches = CapacityLimiter(settings.detections)
+        self.rate = Rate(settings.rate, settings.burst)
+
+    async def predict(self, request: Request) -> Response:
+        """Answer about one sound."""
+        wanted = Wanted(_asked(request, "timeline"), _asked(request, "picture"))
+        self.rate.take(_address(request))
+        async with upload.one(request, self.settings) as sound:
+            data = await sound.data()
+        self._refuse_where_too_many(self.cores)
+        version = self._answering(request)
+        answer = await self._detect(data, sound.name, version, wanted, wait=self.settings.wait)
+        return _json(answer)
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Answer about several sounds, one after the other."""
+        self.rate.take(_address(request))
+        async with upload.several(request, self.settings) as sounds:
+            self.rate.take(_address(request), len(sounds) - 1, owed=True)
+            self._refuse_where_too_many(self.batches)
+            async with self.batches:
+                version = self._answering(request)
+                answers = [await self._of_several(sound, version) for sound in sounds]
+        return _json(Batch(answers=answers, model=Model(**version.about)))
+
+    async def _of_several(self, sound: upload.Upload | RequestError, version: Version) -> Answer | Unanswered:
+        name = None if isinstance(sound, RequestError) else sound.name
+        try:
+            if isinstance(sound, RequestError):
+                raise sound
+            return await self._detect(await sound.data(), name, version, Wanted(), wait=None)
+        except (RequestError, AudioError) as error:
+            metrics.ERRORS.labels(error.code).inc()
+            failure = Failure(code=error.code, message=error.message, hint=error.hint)
+            return Unanswered(file=name, error=failure)
+
+    def _answering(self, request: Request) -> Version:
+        version = self.champion.serving
+        request.state.told["version"] = version.facts["version"]
+        return version
+
+    def _refuse_where_too_many(self, queue: CapacityLimiter) -> None:
+        if queue.available_tokens < 1 and queue.statistics().tasks_waiting >= self.settings.queue:
+            raise _busy()
+
+    async def _detect(
+        self, data: bytes, name: str | None, version: Version, wanted: Wanted, wait: float | None
+    ) -> Answer:
+        with anyio.move_on_after(wait) as patience:
+            await self.cores.acquire_on_behalf_of(turn := object())
+        if patience.cancelled_caught:
+            raise _busy()
+        try:
+            work = partial(detection.answer, data, name, version, wanted, self.settings)
+            answer = await anyio.to_thread.run_sync(work)
+        finally:
+            self.cores.release_on_behalf_of(turn)
+        metrics.ANSWERS.labels(answer.emotion).inc()
+        metrics.CONFIDENCE.observe(answer.probabilities[answer.emotion])
+        metrics.UNSURE.inc(answer.unsure)
+        for warning in answer.warnings:
+            metrics.WARNINGS.labels(warning.code).inc()
+        return answer
+
+    async def model(self, _: Request) -> Response:
+        """Say which model answers."""
+        version = self.champion.serving
+        facts = {**version.facts, "data": version.facts.get("splits")}
+        told = ("date", "commit", "data", "architecture", "protocol")
+        detector = version.detector
+        return _json(
+            Details(
+                **version.about,
+                **{key: facts[key] for key in told if facts.get(key)},
+                classes=list(detector.classes),
+                tree=dict(detector.tree),
+                metrics=version.facts.get("metrics", {}),
+            )
         )
-    answer = await anyio.to_thread.run_sync(_answer, request.app, upload.data, limiter=limiter)
-    return JSONResponse({"file": upload.name, **answer, "model": request.app.state.model})
+
+    async def model_card(self, request: Request) -> Response:
+        """Show the model card."""
+        text = self.champion.serving.card
+        if text is None:
+            message = "this version of the model was registered without a card"
+            raise RequestError(404, "card", message, "GET /model says what is known of it")
+        return card.respond(text, request.headers.get("accept", ""))
+
+    async def counted(self, _: Request) -> Response:
+        """Give the metrics to Prometheus."""
+        text, kind = await anyio.to_thread.run_sync(metrics.exposition)
+        return Response(text, media_type=kind)
+
+    async def described(self, _: Request) -> Response:
+        """Describe the interface."""
+        return JSONResponse(openapi.describe(self.settings))
 
 
-def _answer(app: Starlette, data: bytes) -> dict[str, Any]:
-    answer: dict[str, Any] = app.state.detector.detect(decode(data).samples).to_dict()
-    return answer
+def _asked(request: Request, name: str) -> bool:
+    value = request.query_params.get(name, "0")
+    if value not in ("0", "1"):
+        raise RequestError(400, "query", f"{name} is neither 0 nor 1", f"send ?{name}=1, or leave it out")
+    return value == "1"
 
 
-async def model(request: Request) -> Response:
-    """Say which model answers."""
-    return JSONResponse(request.app.state.model)
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
-async def page(_: Request) -> Response:
-    """Show the page."""
-    return FileResponse(PAGE / "index.html")
+def _busy() -> RequestError:
+    return RequestError(
+        429, "busy", "the service has all it can do", "try again in a moment", {"Retry-After": "1"}
+    )
 
 
-def failure(
-    status: int, code: str, message: str, hint: str, headers: dict[str, str] | None = None
-) -> Response:
-    """Return the one form that every error takes."""
-    body = {"error": {"code": code, "message": message, "hint": hint}}
-    return JSONResponse(body, status_code=status, headers=headers)
+def _json(answer: Shape) -> Response:
+    return Response(answer.json_bytes(), media_type="application/json")
 
 
-async def refused(_: Request, error: Exception) -> Response:
-    """Answer a request that cannot be served."""
-    assert isinstance(error, RequestError)
-    return failure(error.status, error.code, error.message, error.hint, error.headers)
+def application(settings: Settings, champion: Champion) -> Starlette:
+    """Return the application, which `serving.guard` is to be put before."""
+    service = Service(settings, champion)
 
+    async def page(_: Request) -> Response:
+        return FileResponse(PAGE / "index.html")
 
-async def unusable(_: Request, error: Exception) -> Response:
-    """Answer a sound that cannot be used."""
-    assert isinstance(error, AudioError)
-    return failure(STATUS.get(error.code, 422), error.code, error.message, error.hint)
+    async def docs(_: Request) -> Response:
+        return FileResponse(PAGE / "docs.html")
 
-
-async def unrouted(_: Request, error: Exception) -> Response:
-    """Answer an address or a method that there is not."""
-    assert isinstance(error, HTTPException)
-    code, hint = {
-        404: ("address", "the page is at /, detection at POST /predict"),
-        405: ("method", "use GET for the page and POST for /predict"),
-    }.get(error.status_code, ("request", "see the README for how to call the service"))
-    return failure(error.status_code, code, error.detail.lower(), hint, dict(error.headers or {}))
-
-
-async def broken(_: Request, error: Exception) -> Response:
-    """Answer where the fault is ours; the log says more than the client may know."""
-    return failure(500, "fault", "the service made a mistake", "try another recording, and tell the operator")
-
-
-class Guarded:
-    """Adds `HEADERS` to every answer of an application."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        await self.app(scope, receive, guarded)
-
-
-app = Starlette(
-    routes=[
+    routes = [
         Route("/", page),
-        Route("/predict", predict, methods=["POST"]),
-        Route("/model", model),
+        Route("/docs", docs),
+        Route("/docs.json", service.described),
+        Route("/predict", service.predict, methods=["POST"]),
+        Route("/predict/batch", service.predict_batch, methods=["POST"]),
+        Route("/model", service.model),
+        Route("/model/card", service.model_card),
+        Route("/metrics", service.counted),
         Mount("/page", StaticFiles(directory=PAGE)),
-    ],
-    exception_handlers={
-        RequestError: refused,
-        AudioError: unusable,
-        HTTPException: unrouted,
-        Exception: broken,
-    },
-)
+    ]
+    handled = dict.fromkeys((RequestError, AudioError, HTTPException, Exception), refused)
+    return Starlette(routes=routes, exception_handlers=handled)

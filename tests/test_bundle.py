@@ -2,18 +2,21 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
 import yaml
-from champion import Home, bundled
+from champion import CARD, FACTS, NAME, Home, bundled
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline import bundle
+from pipeline.detector import about
 from pipeline.stage import PipelineError
 from pipeline.taxonomy import EMOTIONS
+from pipeline.version import Version
 
 # The service, in an environment that lacks the packages named on the command line.
 ALONE = """
@@ -36,11 +39,12 @@ metadata.version = version
 
 import numpy as np
 from pipeline.audio import RATE
-from serving.app import app
-from serving.service import EmotionDetector
+from serving import card, openapi
+from serving.service import EmotionDetector, champion, settings
 
 EmotionDetector.inner()
-print(app.state.detector.detect(np.ones(RATE, dtype=np.float32)).emotion)
+assert openapi.describe(settings) and card.rendered(champion.serving.card)
+print(champion.serving.detector.detect(np.ones(RATE, dtype=np.float32)).emotion)
 """
 
 
@@ -75,6 +79,18 @@ def test_pins_the_champions_version(made: Home) -> None:
     assert tag in [entry["tag"] for entry in yaml.safe_load((bento / "bento.yaml").read_text())["models"]]
 
 
+def test_knows_of_the_version_what_the_registry_knows(made: Home) -> None:
+    version = Version.read(model(made))
+    assert version is not None
+    version.check()
+    assert version.about == about(NAME, "1", "sample")
+    assert version.card == CARD
+    for key in ("commit", "splits", "architecture", "protocol"):
+        assert version.facts[key] == FACTS[key]
+    assert version.facts["metrics"] == {"test.uar": 0.61, "test.uar_low": 0.55, "validation.uar": 0.65}
+    assert version.facts["date"] == datetime.now(UTC).date().isoformat()
+
+
 def test_carries_the_service_alone(made: Home) -> None:
     (src,) = (made.folder / "bentoml" / "bentos").glob("*/*/src")
     carried = {path.relative_to(src).parts[0] for path in src.rglob("*") if path.is_file()}
@@ -101,6 +117,11 @@ def test_replaces_a_model_that_is_not_whole_or_of_another_run(own: Home) -> None
     stored.write_bytes(whole[: len(whole) // 2])
     assert own.run("pipeline.bundle").returncode == 0
     assert next(model(own).rglob("detector.skops")).read_bytes() == whole
+
+    told = next(model(own).rglob("model.json"))
+    told.unlink()  # as of a store from before it was kept there
+    assert own.run("pipeline.bundle").returncode == 0
+    assert told.is_file()
 
     card = model(own) / "model.yaml"
     card.write_text(card.read_text().replace(own.champion["run_id"], "of-a-database-that-is-gone"))

@@ -9,8 +9,9 @@ from project import Project
 
 from pipeline import release
 from pipeline.corpora import CORPORA
-from pipeline.detector import Detector, released
+from pipeline.detector import Detector
 from pipeline.stage import ROOT, PipelineError
+from pipeline.version import Version
 
 SOUNDS = [tone(pitch, seed=9) for pitch in (200, 600, 1200)]
 
@@ -37,18 +38,19 @@ def test_a_released_champion_answers_the_same(
     assert "dvc add release && dvc push" in capsys.readouterr().out
     folder = inside / "release"
     assert {path.name for path in folder.iterdir()} == {"detector.skops", "model.json", "card.md", "LICENSE"}
-    found = released(folder)
+    found = Version.read(folder)
     assert found is not None
-    detector, told = found
+    detector, told = found.detector, found.about
     assert np.array_equal(detector.probabilities(SOUNDS), crowned[1].probabilities(SOUNDS))
     model = json.loads((folder / "model.json").read_text())
     assert told == {key: model[key] for key in ("name", "version", "trained_on", "licence", "note")}
     assert (model["name"], model["trained_on"], model["registered"]) == (NAME, "full", "1")
     assert model["version"] == f"release-{model['date']}"
-    assert model["metrics"] == {"test.uar": 0.61, "test.uar_low": 0.55}
+    assert model["metrics"] == {"test.uar": 0.61, "test.uar_low": 0.55, "validation.uar": 0.65}
     assert (model["commit"], model["splits"]) == (FACTS["commit"], FACTS["splits"])
     assert "research only" in told["note"]
-    assert (folder / "card.md").read_text() == CARD
+    assert found.card == CARD
+    found.check()
 
 
 def test_the_notice_credits_the_corpora_that_were_learned_from(
@@ -118,13 +120,14 @@ def test_what_is_pinned_here_comes_with_the_clone_and_answers(tmp_path: Path) ->
     assert done.status == 0, done.output
     folder = clone.folder / "release"
     assert sum(path.stat().st_size for path in folder.iterdir()) <= release.LIMIT
-    found = released(folder)
+    found = Version.read(folder)
     assert found is not None
-    detector, told = found
+    detector, told = found.detector, found.about
     assert (told["name"], told["trained_on"], told["licence"]) == (NAME, "full", release.LICENCE)
     chances = detector.probabilities(SOUNDS)
     assert chances.shape == (3, 6)
     assert chances.sum(axis=1) == pytest.approx(1)
+    found.check()  # this code computes the views as the code did that it was released with
     assert (
         release.licence(json.loads((folder / "model.json").read_text())) == (folder / "LICENSE").read_text()
     )
