@@ -49,7 +49,7 @@ CODE = (
 PACKAGES = (
     "av",
     "bentoml",
-    "bottleneck",
+    "numba",
     "filelock",
     "librosa",
     "markdown-it-py",

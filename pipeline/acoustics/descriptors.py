@@ -44,7 +44,8 @@ def levelled(sound: Samples) -> NDArray[np.float64]:
 def power(sound: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the power spectrum of every frame, shape (frames, SIZE // 2 + 1)."""
     frames = framed(sound, WINDOW, HOP) * np.hamming(WINDOW)
-    return np.asarray(np.abs(fft.rfft(frames, SIZE, axis=1)) ** 2 + 1e-10)
+    transformed = fft.rfft(frames, SIZE, axis=1)
+    return np.asarray(np.square(transformed.real) + np.square(transformed.imag) + 1e-10)
 
 
 def describe(sound: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,35 +63,37 @@ def describe(sound: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArr
     Schuller et al. 2013 (ComParE); Eyben et al. 2016 (GeMAPS: alpha ratio, Hammarberg index, slopes);
     Davis & Mermelstein 1980 (cepstra).
     """
-    mel = spectrum @ MEL.T + 1e-8
-    share = spectrum / spectrum.sum(axis=1, keepdims=True)
+    mel = np.log(spectrum @ MEL.T + 1e-8)
+    level = np.log(spectrum)
+    total = spectrum.sum(axis=1)
+    share = spectrum / total[:, None]
     centroid = share @ FREQUENCIES
     apart = FREQUENCIES - centroid[:, None]
-    spread = np.sqrt((share * apart**2).sum(axis=1)) + 1e-9
+    square = np.square(apart)
+    spread = np.sqrt(weighted(share, square)) + 1e-9
     cumulated = np.cumsum(share, axis=1)
     rolloff = [
         FREQUENCIES[np.minimum((cumulated < q).sum(axis=1), SIZE // 2)] for q in (0.25, 0.5, 0.75, 0.9)
     ]
-    root = np.sqrt(share)
     spectral = [
-        decibels(spectrum.sum(axis=1)),
-        (mel**0.33).sum(axis=1),
+        decibels(total),
+        np.exp(0.33 * mel).sum(axis=1),
         centroid,
         spread,
-        (share * apart**3).sum(axis=1) / spread**3,
-        np.log((share * apart**4).sum(axis=1) / spread**4),
+        weighted(share, square * apart) / spread**3,
+        np.log(weighted(share, np.square(square)) / spread**4),
         *rolloff,
-        -(share * np.log(share)).sum(axis=1),
-        np.log(spectrum).mean(axis=1) - np.log(spectrum.mean(axis=1)),
+        np.log(total) - weighted(share, level),
+        level.mean(axis=1) - np.log(spectrum.mean(axis=1)),
         decibels(band(spectrum, 50, 1000).sum(axis=1) / band(spectrum, 1000, 5000).sum(axis=1)),
         decibels(band(spectrum, 0, 2000).max(axis=1) / band(spectrum, 2000, 5000).max(axis=1)),
-        *(slope(spectrum, low, high) for low, high in ((50, 500), (500, 1500), (1500, 5000))),
-        np.r_[0.0, np.sqrt(np.square(np.diff(root, axis=0)).sum(axis=1))],
+        *(slope(level, low, high) for low, high in ((50, 500), (500, 1500), (1500, 5000))),
+        np.r_[0.0, np.sqrt(np.square(np.diff(np.sqrt(share), axis=0)).sum(axis=1))],
         decibels(band(spectrum, 250, 650).sum(axis=1) / band(spectrum, 1000, 4000).sum(axis=1)),
-        (np.diff(np.signbit(framed(sound, WINDOW, HOP)), axis=1)).mean(axis=1),
+        np.diff(framed(np.signbit(sound), WINDOW, HOP), axis=1).mean(axis=1),
     ]
-    cepstra = fft.dct(np.log(mel), axis=1, norm="ortho")[:, 1 : CEPSTRA + 1]
-    return np.column_stack([*spectral, cepstra, np.log(mel)])
+    cepstra = fft.dct(mel, axis=1, norm="ortho")[:, 1 : CEPSTRA + 1]
+    return np.column_stack([*spectral, cepstra, mel])
 
 
 def decibels(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,14 +101,18 @@ def decibels(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
     return 10 * np.log10(ratio)
 
 
+def weighted(weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weighted sum of each row."""
+    return np.asarray(np.einsum("ij,ij->i", weights, values))
+
+
 def band(spectrum: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     """Return the columns of a spectrum from `low` up to `high` Hz."""
-    return spectrum[:, (low <= FREQUENCIES) & (high > FREQUENCIES)]
+    return spectrum[:, slice(*np.searchsorted(FREQUENCIES, (low, high)))]
 
 
-def slope(spectrum: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Return the slope of each frame's spectrum between two frequencies, in dB per kHz."""
-    levels = decibels(band(spectrum, low, high))
+def slope(level: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return the slope of the logarithm of each frame's spectrum between two frequencies, in dB per kHz."""
     apart = band(FREQUENCIES[None], low, high)[0]
     apart = apart - apart.mean()
-    return np.asarray(levels @ apart / (apart @ apart) * 1000)
+    return np.asarray(band(level, low, high) @ apart / (apart @ apart) * (10_000 / np.log(10)))

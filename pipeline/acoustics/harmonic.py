@@ -1,10 +1,9 @@
 """The harmonic part of a spectrum: librosa's median filtering, with faster medians."""
 
-import bottleneck as bn
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.acoustics.spectrum import Magnitudes, Spectrum
+from pipeline.acoustics.medians import medians
+from pipeline.acoustics.spectrum import Magnitudes, Spectrum, blocks
 
 WIDTH = 31  # frames, and frequency bins: librosa's own
 
@@ -19,13 +18,23 @@ def harmonic(spectrum: Spectrum, magnitude: Magnitudes) -> Spectrum:
     ----------
     Fitzgerald 2010, "Harmonic/percussive separation using median filtering", DAFx.
     """
-    # In librosa's order of operations: tonnetz magnifies a rounding error in near silence a thousandfold.
-    kept = magnitude * mask(medians(magnitude, axis=0), medians(magnitude, axis=1))
+    lasting, spread = medians(magnitude, WIDTH, axis=0), medians(magnitude, WIDTH, axis=1)
+    kept = np.empty_like(spectrum)
+    for some in blocks(len(spectrum)):
+        kept[some] = scaled(spectrum[some], magnitude[some], mask(lasting[some], spread[some]))
+    return kept
+
+
+def scaled(spectrum: Spectrum, magnitude: Magnitudes, share: Magnitudes) -> Spectrum:
+    """Return a spectrum, of the given magnitude, of which a share is kept.
+
+    In librosa's order of operations: tonnetz magnifies a rounding error in near silence a thousandfold.
+    """
     silent = magnitude == 0
     parts = spectrum.view(np.float32).reshape(*spectrum.shape, 2)
     phase = parts / np.where(silent, 1, magnitude)[..., np.newaxis]
     phase[silent] = 1, 0
-    phase *= kept[..., np.newaxis]
+    phase *= (magnitude * share)[..., np.newaxis]
     return np.asarray(phase.reshape(len(spectrum), -1).view(np.complex64))
 
 
@@ -37,12 +46,3 @@ def mask(lasting: Magnitudes, spread: Magnitudes) -> Magnitudes:
     share, rest = np.square(lasting / larger), np.square(spread / larger)
     share[silent] = rest[silent] = 1
     return np.asarray(share / (share + rest))
-
-
-def medians(values: Magnitudes, axis: int) -> Magnitudes:
-    """Return the median of the `WIDTH` values around each one along an axis, mirrored at the ends."""
-    padding = [(0, 0), (0, 0)]
-    padding[axis] = (WIDTH // 2, WIDTH // 2)
-    sliding: NDArray[np.float32] = bn.move_median(np.pad(values, padding, mode="symmetric"), WIDTH, axis=axis)
-    # The first windows are incomplete: the value at i is the median of those up to i.
-    return sliding[WIDTH - 1 :] if axis == 0 else sliding[:, WIDTH - 1 :]

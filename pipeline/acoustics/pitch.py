@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -62,16 +63,17 @@ def track(sound: Samples) -> Pitch:
     Boersma 1993, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise
     ratio of a sampled sound", IFA Proceedings 17; Talkin 1995, "A robust algorithm for pitch tracking".
     """
-    correlation = _autocorrelation(framed(sound, WINDOW, HOP))
+    frames = framed(sound, WINDOW, HOP)
+    correlation = _autocorrelation(frames)
     shortest = int(RATE / HIGHEST)
     inner = correlation[:, shortest:-1]
     lags = np.arange(shortest, shortest + inner.shape[1])
     peaks = (inner > correlation[:, shortest - 1 : -2]) & (inner >= correlation[:, shortest + 1 :])
     strengths = np.where(peaks, inner - OCTAVE * np.log2(lags * LOWEST / RATE), -1.0)
     chosen = np.argpartition(-strengths, CANDIDATES, axis=1)[:, :CANDIDATES]
-    energy = (framed(sound, WINDOW, HOP) ** 2).mean(axis=1)
+    energy = np.einsum("ij,ij->i", frames, frames)
     quiet = energy < energy.max() * 10 ** (-QUIET / 10)
-    path = _best_path(np.take_along_axis(strengths, chosen, axis=1), lags[chosen], quiet)
+    path = _best_path(np.take_along_axis(strengths, chosen, axis=1), np.log2(lags[chosen]), quiet)
     voiced = path < CANDIDATES
     lag = lags[chosen[np.arange(len(path)), np.minimum(path, CANDIDATES - 1)]]
     before, here, after = (correlation[np.arange(len(lag)), lag + step] for step in (-1, 0, 1))
@@ -81,35 +83,46 @@ def track(sound: Samples) -> Pitch:
     return Pitch(np.where(voiced, RATE / (lag + shift), 0.0), np.clip(here, 1e-3, 1 - 1e-3))
 
 
-def _autocorrelation(frames: NDArray[np.floating]) -> NDArray[np.float64]:
+def _autocorrelation(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the normalised autocorrelation up to the longest period, shape (frames, lags)."""
-    window, size = np.hanning(WINDOW), 2 * fft.next_fast_len(WINDOW)
     longest = int(RATE / LOWEST) + 2
+    window = np.hanning(WINDOW).astype(np.float32)
+    size = fft.next_fast_len(WINDOW + longest, real=True)  # beyond it nothing wraps around
 
-    def correlate(signal: NDArray[np.floating]) -> NDArray[np.float64]:
-        power = np.abs(fft.rfft(signal, size, axis=-1)) ** 2
-        return np.asarray(fft.irfft(power, axis=-1)[..., :longest])
+    def correlate(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        transformed = fft.rfft(signal, size, axis=-1)
+        power = np.square(transformed.real) + np.square(transformed.imag)
+        return np.asarray(fft.irfft(power, size, axis=-1)[..., :longest])
 
     ours, its = correlate(frames * window), correlate(window)
-    return np.asarray(ours / (ours[:, :1] + 1e-9) / (its / its[0]))
+    ours /= (ours[:, :1] + np.float32(1e-9)) * (its / its[0])
+    return ours
 
 
+@njit(cache=True)
 def _best_path(
-    strengths: NDArray[np.float64], lags: NDArray[np.int64], quiet: NDArray[np.bool_]
-) -> NDArray[np.intp]:
-    """Return the candidate of each frame; `CANDIDATES` stands for unvoiced."""
-    cost = np.column_stack([-strengths, np.where(quiet, -UNVOICED - 1, -UNVOICED)])
-    octaves = np.log2(lags)
-    move = np.zeros((CANDIDATES + 1, CANDIDATES + 1))
-    move[:-1, -1] = move[-1, :-1] = SWITCH
-    came = np.zeros(cost.shape, dtype=np.intp)
-    for frame in range(1, len(cost)):
-        move[:-1, :-1] = LEAP * np.abs(octaves[frame - 1][:, None] - octaves[frame])
-        total = cost[frame - 1][:, None] + move
-        came[frame] = total.argmin(axis=0)
-        cost[frame] += total.min(axis=0)
-    path = np.empty(len(cost), dtype=np.intp)
+    strengths: NDArray[np.float64], octaves: NDArray[np.float64], quiet: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the candidate of each frame; the one after the last stands for unvoiced."""
+    frames, unvoiced = strengths.shape
+    cost = np.empty((frames, unvoiced + 1))
+    cost[:, :unvoiced] = -strengths
+    cost[:, unvoiced] = np.where(quiet, -UNVOICED - 1, -UNVOICED)
+    came = np.zeros((frames, unvoiced + 1), dtype=np.int64)
+    for frame in range(1, frames):
+        for here in range(unvoiced + 1):
+            least = np.inf
+            for before in range(unvoiced + 1):
+                if max(here, before) == unvoiced:
+                    move = 0.0 if here == before else SWITCH
+                else:
+                    move = LEAP * abs(octaves[frame - 1, before] - octaves[frame, here])
+                total = cost[frame - 1, before] + move
+                if total < least:
+                    least, came[frame, here] = total, before
+            cost[frame, here] += least
+    path = np.empty(frames, dtype=np.int64)
     path[-1] = cost[-1].argmin()
-    for frame in range(len(cost) - 1, 0, -1):
+    for frame in range(frames - 1, 0, -1):
         path[frame - 1] = came[frame, path[frame]]
     return path

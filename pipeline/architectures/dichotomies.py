@@ -116,8 +116,10 @@ class Dichotomies(Architecture):
         return self
 
     def _standard(self, X: Any) -> Floats:
-        numbers = self.scaler_.transform(np.asarray(select(X, self.view), dtype=np.float64))
-        return np.asarray(np.clip(numbers, -self.limit, self.limit))
+        numbers = np.asarray(select(X, self.view), dtype=np.float64)
+        # What the scaler does, without its checks: for one clip they take longer than all machines.
+        standard = (numbers - self.scaler_.mean_) / self.scaler_.scale_
+        return np.asarray(np.clip(standard, -self.limit, self.limit))
 
     def _speaker_directions(
         self, table: Floats, labels: NDArray[Any], speakers: NDArray[Any]
@@ -240,13 +242,14 @@ class NestedDichotomies(Dichotomies):
         return below(classes)
 
 
-def halvings(classes: Classes) -> list[Dichotomy]:
+@cache
+def halvings(classes: Classes) -> tuple[Dichotomy, ...]:
     """Return all ways to divide classes into two sets as equal as can be; none where there is one class."""
     if len(classes) < 2:
-        return []
+        return ()
     found: dict[Dichotomy, None] = {}
     for first in combinations(classes, len(classes) // 2):
         second = tuple(label for label in classes if label not in first)
         halves = (first, second) if first[0] == classes[0] or len(first) < len(second) else (second, first)
         found[halves] = None
-    return list(found)
+    return tuple(found)
