@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,11 +19,19 @@ from benchmarks.stages import memory
 from pipeline.stage import ROOT
 
 PATIENCE = 300.0  # seconds until it must be ready: a busy machine takes long
+OURS = ("bentoml", "serve", "serving.service:EmotionDetector", "--host", "127.0.0.1", "--port")
 
 
 @contextmanager
-def started() -> Iterator[str]:
+def started(module: Sequence[str] = OURS, **variables: str) -> Iterator[str]:
     """Start the service as `make serve` does, on a free port, and yield its address.
+
+    Parameters
+    ----------
+    module : sequence of str
+        What `python -m` is to run; the port comes last.
+    **variables : str
+        Of its environment.
 
     Raises
     ------
@@ -33,11 +41,11 @@ def started() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:EmotionDetector"]
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
         process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", *module, str(port)],
             cwd=ROOT,
+            env=os.environ | variables,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -97,6 +105,12 @@ class Watch:
         """Note which processes there are, and return the MB that all hold."""
         self.seen |= self._now()
         return memory(self.root) / 2**20
+
+    @property
+    def largest(self) -> float:
+        """The MB that the largest process holds."""
+        held = [process.memory_info().rss for process in self.root.children(recursive=True)]
+        return max(held, default=0) / 2**20
 
     @property
     def restarts(self) -> int:
