@@ -48,18 +48,21 @@ FOLLOWED = Gauge(
 TAKEOVERS = Counter("emotion_detector_takeovers", "New champions that were taken over or refused", ["result"])
 
 
-def forget_the_dead() -> None:
-    """Drop the gauges of workers that were killed, and of this one before it was."""
-    for file in Path(os.environ[SHARED]).glob("gauge_live*.db") if SHARED in os.environ else ():
-        pid = int(file.stem.rpartition("_")[2])
-        if pid == os.getpid() or not psutil.pid_exists(pid):
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
 def exposition() -> tuple[bytes, str]:
     """Return all metrics and the media type of their notation."""
     if SHARED not in os.environ:
         return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+    for file in Path(os.environ[SHARED]).glob("gauge_live*.db"):
+        if not _alive(pid := int(file.stem.rpartition("_")[2])):
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return generate_latest(together), CONTENT_TYPE_LATEST
+
+
+def _alive(pid: int) -> bool:
+    """Tell whether a worker runs: one that was killed could not say that its gauges hold no more."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,11 +1,15 @@
 """The registry as the service sees it: the version that carries the alias champion, fetched from MLflow."""
 
 import json
+import logging
 import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+# A connection that is kept would go on reading a database that was moved away or replaced.
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
 import mlflow
 import yaml
@@ -15,7 +19,11 @@ from pipeline.detector import Detector
 from pipeline.version import CARD, Version, known
 from serving.champion import Found
 
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
 ALIAS = "champion"
+FILE = "sqlite:///"
+DEFAULT = f"{FILE}mlflow.db"
 
 
 def champion(name: str) -> Found | None:
@@ -26,7 +34,10 @@ def champion(name: str) -> Found | None:
     Exception
         Of any kind, where MLflow does not answer.
     """
-    client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
+    if uri.startswith(FILE) and not Path(uri.removeprefix(FILE)).is_file():
+        raise FileNotFoundError(f"there is no database {uri}")  # MLflow would make an empty one
+    client = mlflow.MlflowClient(uri)
     try:
         found = client.get_model_version_by_alias(name, ALIAS)
     except MlflowException as error:

@@ -9,12 +9,12 @@ import os
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # its own seven take minutes to give up
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import bentoml
 from bentoml.exceptions import BentoMLException
 
-from serving import metrics
 from serving.champion import Champion, at_start
 from serving.follow import follower
 from serving.guard import Guard
@@ -48,7 +48,6 @@ class EmotionDetector:
         from serving import picture  # noqa: PLC0415
         from serving.app import application  # noqa: PLC0415
 
-        metrics.forget_the_dead()
         guard.app = application(settings, champion)
         try:
             champion.take(at_start(settings.model))
@@ -57,6 +56,7 @@ class EmotionDetector:
         picture.warm_up()
         self.follower = follower(champion, settings)
         if self.follower is not None:
+            self.follower.once()  # a worker that takes another's place is to answer as the others do
             self.follower.start()
 
     @bentoml.on_shutdown
