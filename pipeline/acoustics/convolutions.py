@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.acoustics.analysis import analyse
@@ -15,7 +16,7 @@ from pipeline.audio import Samples
 LENGTH = 9  # frames that a kernel looks at
 DILATIONS = (1, 2, 4, 8, 16)  # frames between two of them: kernels span from 90 ms to 1.3 s
 MOST = 8  # contours that one kernel reads
-HIGH = 0.5  # output above which a kernel has found what it looks for
+HIGH = np.float32(0.5)  # output above which a kernel has found what it looks for
 # What is read, and by how much it typically moves in speech: that much counts as 1.
 MOVES = {
     **{
@@ -82,14 +83,10 @@ class Convolutions:
 
     def _found(self, source: str, frames: Frames) -> Iterator[Frames]:
         """Yield what the kernels of each dilation find, shares first."""
-        frames = frames - (frames.mean(axis=0) if source == "course" else frames.mean())
-        for dilation, weights in zip(DILATIONS, _weights(self.kernels, SOURCES[source]), strict=True):
+        contours = (frames - (frames.mean(axis=0) if source == "course" else frames.mean())).T.copy()
+        for dilation, weights, read in zip(DILATIONS, *_drawn(self.kernels, SOURCES[source]), strict=True):
             margin = (LENGTH - 1) // 2 * dilation
-            padded = np.pad(frames, ((margin, margin), (0, 0)))
-            seen = [padded[i * dilation : i * dilation + len(frames)] for i in range(LENGTH)]
-            output = np.concatenate(seen, axis=1) @ weights
-            yield (output > HIGH).mean(axis=0)
-            yield np.log(output.std(axis=0) + 0.01)
+            yield from _convolve(np.pad(contours, ((0, 0), (margin, margin))), weights, read, dilation)
 
     def stack(self, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return a table, shape (len(clips), len(names))."""
@@ -111,19 +108,56 @@ def bands(contours: NDArray[np.float64]) -> Frames:
 
 
 @cache
-def _weights(kernels: int, contours: int) -> tuple[Frames, ...]:
-    """Return the weights of all kernels of each dilation, shape (LENGTH × contours, kernels).
+def _drawn(kernels: int, contours: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the weights of the kernels of each dilation, and which contours each of them reads.
 
-    A kernel reads few contours more often than many; over the frames of a contour its weights sum to 0.
+    The shapes are (dilations, kernels, contours, LENGTH) and (dilations, kernels, contours). A kernel reads
+    few contours more often than many; over the frames of a contour its weights sum to 0.
     """
     rng = np.random.RandomState(contours)  # whose numbers no version of numpy changes
-    drawn = []
-    for _ in DILATIONS:
-        weights = np.zeros((kernels, LENGTH, contours), dtype=np.float32)
-        for kernel in weights:
-            read = rng.permutation(contours)[: int(2 ** rng.uniform(0, np.log2(MOST + 1)))]
-            values = rng.normal(size=(LENGTH, len(read)))
-            values -= values.mean(axis=0)
-            kernel[:, read] = values / np.sqrt((values**2).sum())
-        drawn.append(np.ascontiguousarray(weights.reshape(kernels, -1).T))
-    return tuple(drawn)
+    weights = np.zeros((len(DILATIONS), kernels, contours, LENGTH), dtype=np.float32)
+    for kernel in weights.reshape(-1, contours, LENGTH):
+        read = rng.permutation(contours)[: int(2 ** rng.uniform(0, np.log2(MOST + 1)))]
+        values = rng.normal(size=(LENGTH, len(read)))
+        values -= values.mean(axis=0)
+        kernel[read] = (values / np.sqrt((values**2).sum())).T
+    return weights, weights.any(axis=-1)
+
+
+# The order of sums is left to the compiler, so that the processor can take several terms at a time.
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _convolve(
+    padded: Frames, weights: NDArray[np.float32], read: NDArray[np.bool_], dilation: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the share of frames in which each kernel is high, and the logarithm of its spread.
+
+    Parameters
+    ----------
+    padded : ndarray, shape (contours, frames and half a kernel on either side)
+    weights : ndarray, shape (kernels, contours, LENGTH)
+    read : ndarray, shape (kernels, contours)
+        Whether a kernel reads a contour.
+    dilation : int
+        Frames between two that a kernel looks at.
+    """
+    kernels, contours, _ = weights.shape
+    frames = padded.shape[1] - (LENGTH - 1) * dilation
+    share, spread = np.empty(kernels, dtype=np.float32), np.empty(kernels, dtype=np.float32)
+    output = np.empty(frames, dtype=np.float32)
+    for kernel in range(kernels):
+        output[:] = 0
+        for contour in range(contours):
+            if not read[kernel, contour]:
+                continue
+            for i in range(LENGTH):
+                weight = weights[kernel, contour, i]
+                seen = padded[contour, i * dilation : i * dilation + frames]
+                for frame in range(frames):
+                    output[frame] += weight * seen[frame]
+        mean, high, square = np.float32(output.sum() / frames), 0, np.float32(0)
+        for value in output:
+            high += value > HIGH
+            square += (value - mean) ** 2
+        share[kernel] = high / frames
+        spread[kernel] = np.log(np.sqrt(square / frames) + 0.01)
+    return share, spread

@@ -116,9 +116,9 @@ def statistics(contours: Contours) -> Numbers:
             *(p99 - p1, p75 - p25, p90 - p10),
             apart @ time / (time @ time),
             apart @ bend / (bend @ bend),
-            (height > 0.75).mean(axis=1),
-            (height < 0.25).mean(axis=1),
-            (steps > 0).mean(axis=1),
+            np.count_nonzero(height > 0.75, axis=1) / count,
+            np.count_nonzero(height < 0.25, axis=1) / count,
+            np.count_nonzero(steps > 0, axis=1) / (count - 1),
             np.abs(steps).mean(axis=1),
         ]
     )
