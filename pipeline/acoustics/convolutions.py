@@ -121,7 +121,7 @@ def _drawn(kernels: int, contours: int) -> tuple[NDArray[np.float32], NDArray[np
         values = rng.normal(size=(LENGTH, len(read)))
         values -= values.mean(axis=0)
         kernel[read] = (values / np.sqrt((values**2).sum())).T
-    return weights, weights.any(axis=-1)
+    return weights, np.asarray(weights.any(axis=-1))
 
 
 # The order of sums is left to the compiler, so that the processor can take several terms at a time.
