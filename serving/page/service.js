@@ -62,7 +62,9 @@ export async function detect(file, signal) {
 /** A folder, or a file that is gone, would look as if the service did not answer. */
 async function readable(file) {
   try {
-    await file.slice(0, 1).arrayBuffer();
+    const reader = file.stream().getReader();
+    await reader.read();
+    await reader.cancel();
   } catch {
     throw new Failure("this cannot be read", "choose sound files that are still there, not folders");
   }

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import requests
 import soundfile as sf
 from champion import Home, bundled, tone
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+from visits import SPOKEN, Visit
 
 from pipeline.audio import RATE
 
@@ -26,7 +29,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--host-resolver-rules=MAP elsewhere.test 127.0.0.1",  # a page that is not from this computer
+    "--use-fake-device-for-media-stream",
 ]
+expect.set_options(timeout=60_000)  # milliseconds: the machine may be busy
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +68,12 @@ def served(target: str, cwd: Path, environment: dict[str, str]) -> Iterator[str]
 
 
 def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if requests.get(f"{address}/readyz", timeout=60).ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:  # not there yet, or slow on a busy machine
             time.sleep(0.1)
     pytest.fail(f"the service did not start:\n{log.read_text()}")
 
@@ -91,12 +97,35 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         reason = "no chromium here: the page is NOT tested; `apt-get install chromium` brings it"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    spoken = tmp_path_factory.mktemp("microphone") / "spoken.wav"
+    rate = 48_000  # Hz, as of most microphones
+    hum = 0.5 * np.sin(2 * np.pi * SPOKEN * np.arange(10 * rate) / rate)  # whole periods: it is repeated
+    sf.write(spoken, hum, rate, subtype="PCM_16")
+    flags = [*FLAGS, f"--use-file-for-fake-audio-capture={spoken}"]
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        launched = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield launched
         launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, service: str) -> Iterator[Callable[..., Visit]]:
+    """Open the page in a context of its own, 1280 pixels wide unless told otherwise."""
+    contexts = []
+
+    def opened(address: str = service, width: int = 1280, **options: Any) -> Visit:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        made = Visit(context.new_page())
+        made.page.goto(address)
+        return made
+
+    yield opened
+    for context in contexts:
+        context.close()
