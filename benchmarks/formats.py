@@ -54,10 +54,14 @@ def contained(
     with av.open(file, "w", format=container, container_options=options) as target:
         track = target.add_stream(codec, rate=rate, layout="mono")
         assert isinstance(track, av.AudioStream)
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis].astype(np.float32), "fltp", "mono")
-        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
-        for part in (frame, None):
-            target.mux(track.encode(part))
+        for start in range(
+            0, len(samples), rate
+        ):  # decoding lets FFmpeg have no more than a little at a time
+            second = samples[np.newaxis, start : start + rate].astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(second, "fltp", "mono")
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), start
+            target.mux(track.encode(frame))
+        target.mux(track.encode(None))
     return file.getvalue()
 
 
