@@ -1,4 +1,4 @@
-# make repro | test | serve | bench | lock. Needs Python 3.11 or 3.12, git and make.
+# make repro | test | serve | bench | load | fuzz | lock. Needs Python 3.11 or 3.12, git and make.
 # The first Python that fits: its name alone does not tell (version managers leave names that do not run).
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
@@ -12,7 +12,7 @@ export DVC_NO_ANALYTICS := true
 # Compiled modules are kept even where the machine says otherwise: imports take seconds without them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: repro test serve bench lock clean
+.PHONY: repro test serve bench load fuzz lock clean
 .DELETE_ON_ERROR:
 
 repro: $(VENV)/ready          ## the whole pipeline: from archives to a served champion
@@ -31,10 +31,17 @@ release: release.dvc | $(VENV)/ready    # fetched again when another one is pinn
 	$(BIN)/dvc pull release.dvc
 	touch $@
 
-bench: $(VENV)/ready          ## seconds per stage and per 1,000 clips; our features against librosa's
+bench: $(VENV)/ready release  ## stages, features and answers: how fast, and beside what is usual
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/dvc repro --pull merge
 	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.answers
+
+load: $(VENV)/ready release   ## the service under 64 clients, and with a worker killed
+	$(BIN)/python -m benchmarks.load
+
+fuzz: $(VENV)/ready release   ## the service against 10,000 damaged files of every format
+	$(BIN)/python -m benchmarks.fuzz
 
 lock:                         ## after editing the dependencies in pyproject.toml; needs uv
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
