@@ -93,8 +93,9 @@ class Watch:
         }
         if not listening:
             sys.exit(f"error: no process of this user listens at {address}: name a service on this machine")
-        holders = [psutil.Process(pid) for pid in listening]
-        self.root = min(holders, key=lambda process: len(process.parents()))
+        self.root = psutil.Process(listening.pop())
+        while (parent := self.root.parent()) and "bentoml" in " ".join(parent.cmdline()):
+            self.root = parent  # which starts the workers, and may not listen itself
         self.first = self._now()
         self.seen = set(self.first)
 
