@@ -19,7 +19,7 @@ WHY = {
     429: "The service, or this client, has all it can have: see Retry-After.",
     504: "The service did not come to an answer in time.",
 }
-SOUND = {"type": "string", "contentMediaType": "application/octet-stream"}
+SOUND = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 SWITCH = {"type": "string", "enum": ["0", "1"], "default": "0"}
 
 
@@ -32,7 +32,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     size, files = settings.max_file_bytes, settings.max_batch_files
     single = {
         "multipart/form-data": {"schema": _form(SOUND)},
-        **{kind: {"schema": {}} for kind in ("application/octet-stream", "audio/*", "video/*")},
+        **{kind: {"schema": SOUND} for kind in ("application/octet-stream", "audio/*", "video/*")},
     }
     several = {"type": "array", "items": SOUND, "minItems": 1, "maxItems": files}
     paths = {
