@@ -38,7 +38,7 @@ class Model(Shape):
 
     name: str
     version: str
-    trained_on: str = Field(description="`full`: real recordings; `sample`: synthetic voices.")
+    trained_on: str = Field(description="full: real recordings; sample: synthetic voices.")
     licence: str | None = None
     note: str | None = None
 
@@ -88,9 +88,9 @@ class Answer(Shape):
     warnings: list[Notice]
     model: Model
     timeline: list[Window] | None = Field(
-        default=None, description="With `?timeline=1`; parts in which nothing is to be heard are left out."
+        default=None, description="With ?timeline=1; parts in which nothing is to be heard are left out."
     )
-    picture: Picture | None = Field(default=None, description="With `?picture=1`.")
+    picture: Picture | None = Field(default=None, description="With ?picture=1.")
 
 
 class Failure(Shape):

@@ -29,7 +29,7 @@ def describe(settings: Settings) -> dict[str, Any]:
         [(shape, "serialization") for shape in (Answer, Batch, Details, Refusal)], ref_template=REFERENCE
     )
     upload = [400, 408, 413, 415, 429, 504]
-    size, files = settings.max_file_bytes, settings.max_batch_files
+    size, files = settings.max_file_bytes / 2**20, settings.max_batch_files
     single = {
         "multipart/form-data": {"schema": _form(SOUND)},
         **{kind: {"schema": SOUND} for kind in ("application/octet-stream", "audio/*", "video/*")},
@@ -40,8 +40,8 @@ def describe(settings: Settings) -> dict[str, Any]:
             "post": _operation(
                 "predict",
                 "What does one sound express?",
-                f"WAV, FLAC, Ogg, MP3, AIFF, M4A or WebM by its content, at most {size} bytes and "
-                f"{settings.max_seconds:g} seconds; as a file in the field `audio` or as the bare body.",
+                f"WAV, FLAC, Ogg, MP3, AIFF, M4A or WebM by its content, at most {size:g} MiB and "
+                f"{settings.max_seconds:g} seconds; as a file in the field audio or as the bare body.",
                 _json("Answer"),
                 [*upload, 422],
                 settings,
@@ -56,8 +56,8 @@ def describe(settings: Settings) -> dict[str, Any]:
             "post": _operation(
                 "predict_batch",
                 "What do several sounds express?",
-                f"Up to {files} files, each in a field `audio`; together at most {settings.max_batch_bytes} "
-                "bytes. What is wrong with one of them stands in its place among the answers.",
+                f"Up to {files} files, each in a field audio; together at most "
+                f"{settings.max_batch_bytes / 2**20:g} MiB. What is wrong with one of them stands in its place among the answers.",
                 _json("Batch"),
                 upload,
                 settings,
