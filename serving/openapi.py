@@ -57,8 +57,8 @@ def describe(settings: Settings) -> dict[str, Any]:
                 "predict_batch",
                 "What do several sounds express?",
                 f"Up to {files} files, each in a field audio; together at most "
-                f"{settings.max_batch_bytes / 2**20:g} MiB. What is wrong with one of them stands in its place "
-                "among the answers.",
+                f"{settings.max_batch_bytes / 2**20:g} MiB. What is wrong with one of them stands in "
+                "its place among the answers.",
                 _json("Batch"),
                 upload,
                 settings,
