@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from tables import SIX, drawn
 
-from pipeline import compare, promote, table, tracking, train
+from pipeline import bundle, compare, promote, table, tracking, train
 from pipeline.promote import decide
 from pipeline.stage import PipelineError
 
@@ -116,7 +116,9 @@ def versions() -> dict[str, dict[str, str]]:
     return {str(version.version): dict(version.tags) for version in found}
 
 
-def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure):
+def test_the_stage(
+    small_build: Path, tmp_path: Path, database: Path, configure, monkeypatch: pytest.MonkeyPatch
+):
     """The first is champion; again, nothing changes; a worse one stays a version; a better one takes over."""
     build = tmp_path / "build"
     build.mkdir()
@@ -196,6 +198,27 @@ def test_the_stage(small_build: Path, tmp_path: Path, database: Path, configure)
     assert versions().keys() == {"1", "2", "3"}
     assert set(SIX) == set(tracking.load("emotion-detector-six", "3").classes)
     assert (build / "promote" / "card.md").read_text().startswith("# emotion-detector-six, version 3:")
+
+    bundled = []
+    monkeypatch.setattr(bundle, "main", lambda cfg: bundled.append(bundle.read(cfg.build)["version"]))
+    by_hand = promoted_by_hand(build, configure, 1)
+    assert (by_hand["version"], by_hand["run_id"]) == ("1", told["run_id"])
+    assert (by_hand["promoted"], by_hand["reason"]) == (True, "by hand: version=1")
+    assert str(tracking.champion("emotion-detector-six").version) == "1"
+    again = promoted()  # what was withdrawn stays so, though its numbers are better
+    assert (again["version"], again["promoted"]) == ("1", False)
+    assert "withdrawn by hand: version=3 brings it back" in again["reason"]
+    assert promoted_by_hand(build, configure, 3)["version"] == "3"
+    assert promoted()["promoted"]
+    assert bundled == ["1", "3"]
+    with pytest.raises(PipelineError, match=r"no version emotion-detector-six/9; registered are 1, 2, 3"):
+        promoted_by_hand(build, configure, 9)
+    assert str(tracking.champion("emotion-detector-six").version) == "3"
+
+
+def promoted_by_hand(build: Path, configure, number: int) -> dict:
+    promote.main(configure(f"build={build}", f"version={number}"))
+    return json.loads((build / "promote" / "champion.json").read_text())
 
 
 def test_a_run_that_the_database_does_not_know_is_a_message(tmp_path: Path, database: Path, configure):
