@@ -6,22 +6,19 @@ Both services run at the same time and are asked in turns: one client first, the
 the one that `make serve` would serve; the sounds are three seconds long.
 """
 
-import argparse
-import io
 import json
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import requests
-import soundfile as sf
 from tqdm import tqdm
 
+from benchmarks import choices
+from benchmarks.formats import encoded
 from benchmarks.service import Watch, started
 from benchmarks.stages import machine
 from pipeline import tracking
@@ -37,9 +34,7 @@ def clip(rate: int) -> bytes:
     hum = sum(np.sin(2 * np.pi * 150 * k * (time + 0.01 * np.sin(6 * time))) / k for k in range(1, 20))
     sound = 0.2 * hum * (0.6 + 0.4 * np.sin(8 * np.pi * time))
     sound = sound + np.random.default_rng(0).normal(0, 0.002, len(time))
-    file = io.BytesIO()
-    sf.write(file, sound, rate, format="WAV")
-    return file.getvalue()
+    return encoded(sound.astype(np.float32), "WAV", "PCM_16", rate)
 
 
 def ask(session: requests.Session, address: str, data: bytes) -> float:
@@ -94,15 +89,8 @@ def starts(workers: int) -> Iterator[float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("choices", nargs="*", help="requests=200 clients=32 seconds=20 workers=2")
-    parser.add_argument("--json", type=Path, help="write it here too")
-    given = parser.parse_args()
-    chosen = {"requests": 200, "clients": 32, "seconds": 20, "workers": 2}
-    choices = dict(choice.split("=", 1) for choice in given.choices)
-    if unknown := choices.keys() - chosen.keys():
-        sys.exit(f"error: no such choice: {', '.join(sorted(unknown))}")
-    chosen |= {key: int(value) for key, value in choices.items()}
+    told, file = choices.read(__doc__, {"requests": "200", "clients": "32", "seconds": "20", "workers": "2"})
+    chosen = {key: int(value) for key, value in told.items()}
     *_, ready = starts(chosen["workers"])
     with ExitStack() as stack:
         ours = stack.enter_context(started(EMOTION_DETECTOR_WORKERS=str(chosen["workers"])))
@@ -139,9 +127,9 @@ def main() -> None:
     print(f"Ours answers {medians['textbook'] / medians['ours']:.1f} times as soon as the textbook service,")
     print(f"and {rates['ours'] / rates['textbook']:.1f} times as many at once.")
     print(f"It is ready {ready:.1f} s after its second start; its largest process holds {held:.0f} MB.")
-    if given.json:
-        told = {"latency": table.reset_index().to_dict("records"), "load": rows, "ready": ready, "mb": held}
-        given.json.write_text(json.dumps(told, indent=2) + "\n")
+    if file:
+        facts = {"latency": table.reset_index().to_dict("records"), "load": rows, "ready": ready, "mb": held}
+        file.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

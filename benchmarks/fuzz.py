@@ -8,7 +8,6 @@ where an answer was a 5xx or missing, a process was started anew, or memory grew
 the first tenth of the files.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -16,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ import pandas as pd
 import requests
 from tqdm import tqdm
 
+from benchmarks import choices
 from benchmarks.formats import every
 from benchmarks.mutations import mutated
 from benchmarks.service import Watch, started
@@ -158,22 +157,14 @@ def page(told: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("choices", nargs="*", help="count=10000 seed=9 address=http://…")
-    parser.add_argument("--json", type=Path, help="write it here too")
-    given = parser.parse_args()
-    chosen = {"count": "10000", "seed": "9", "address": ""}
-    choices = dict(choice.partition("=")[::2] for choice in given.choices)
-    if unknown := choices.keys() - chosen.keys():
-        parser.error(f"no such choice: {', '.join(sorted(unknown))}")
-    chosen |= choices
+    chosen, file = choices.read(__doc__, {"count": "10000", "seed": "9", "address": ""})
     service = nullcontext(chosen["address"].rstrip("/")) if chosen["address"] else started()
     with service as address:
         told = fuzz(address, int(chosen["count"]), int(chosen["seed"]))
     print(page(told))
-    if given.json:
+    if file:
         plain = told | {"statuses": told["statuses"].to_dict("index"), "slowest": asdict(told["slowest"])}
-        given.json.write_text(json.dumps(plain, indent=2) + "\n")
+        file.write_text(json.dumps(plain, indent=2) + "\n")
     return int(bool(told["faults"]))
 
 

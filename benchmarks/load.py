@@ -10,7 +10,6 @@ by more than a tenth, more requests were lost with the worker than it can have h
 spoke untruly.
 """
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +20,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ import pandas as pd
 import psutil
 import requests
 
+from benchmarks import choices
 from benchmarks.formats import every
 from benchmarks.service import Watch, started
 from benchmarks.stages import machine
@@ -168,15 +167,7 @@ def faults(
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("choices", nargs="*", help="clients=64 seconds=60 address=http://…")
-    parser.add_argument("--json", type=Path, help="write it here too")
-    given = parser.parse_args()
-    chosen = {"clients": "64", "seconds": "60", "address": ""}
-    choices = dict(choice.partition("=")[::2] for choice in given.choices)
-    if unknown := choices.keys() - chosen.keys():
-        parser.error(f"no such choice: {', '.join(sorted(unknown))}")
-    chosen |= choices
+    chosen, file = choices.read(__doc__, {"clients": "64", "seconds": "60", "address": ""})
     number, seconds = int(chosen["clients"]), float(chosen["seconds"])
     data = clips()
     with nullcontext(chosen["address"].rstrip("/")) if chosen["address"] else started() as address:
@@ -209,9 +200,9 @@ def main() -> int:
     print(f"A worker killed: replaced after {killed['seconds']:.1f} s, {lost} requests lost.")
     for words in found:
         print(f"error: {words}", file=sys.stderr)
-    if given.json:
+    if file:
         head = {"machine": machine(), "commit": tracking.commit(), **facts, "faults": found}
-        given.json.write_text(json.dumps(head | {"requests": table.round(3).to_dict("records")}, indent=2))
+        file.write_text(json.dumps(head | {"requests": table.round(3).to_dict("records")}, indent=2))
     return int(bool(found))
 
 
